@@ -1,0 +1,151 @@
+"""What the optimizers need of TensorFlow; `backend` chooses between this file and its two siblings."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+sqrt, expm1, sin, where = tf.sqrt, tf.math.expm1, tf.sin, tf.where
+minimum, maximum, isfinite = tf.minimum, tf.maximum, tf.math.is_finite
+stack, ones_like, zeros_like = tf.stack, tf.ones_like, tf.zeros_like
+
+
+def read(variable: Any) -> Any:
+    """Return the variable's value as a tensor that a later assignment does not change.
+
+    `keras.ops.convert_to_tensor` of a variable returns the variable itself.
+    """
+    return tf.convert_to_tensor(_native(variable))
+
+
+def write(variables: Sequence[Any], values: Sequence[Any]) -> None:
+    """Assign `values` to `variables`."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """Return `x` as a tensor of `dtype`."""
+    return tf.cast(x, dtype)
+
+
+def scalar(x: Any) -> Any:
+    """Return a number, a tensor or a variable as the kind of scalar that a rule computes with."""
+    return tf.cast(read(x) if isinstance(x, keras.Variable) else x, "float32")
+
+
+def dense(gradient: Any, dtype: str) -> Any:
+    """Return a gradient as a dense tensor of `dtype`; `tf.IndexedSlices` become zeros where they say nothing."""
+    return tf.cast(tf.convert_to_tensor(gradient), dtype)
+
+
+def takes_rows(gradient: Any) -> bool:
+    """Whether a gradient names the touched rows in a way that a rule can be run on them alone."""
+    return isinstance(gradient, tf.IndexedSlices) and not tf.distribute.has_strategy()
+
+
+def gather_rows(gradient: Any, variables: Sequence[Any]) -> tuple[Any, list[Any]]:
+    """Return the touched rows of the gradient, as `tf.IndexedSlices`, and of each of `variables`.
+
+    A row that the gradient names several times gets the sum each time: the rule then computes the same new row for
+    each, and writing it more than once is harmless. Shapes stay static, which XLA asks for.
+    """
+    order = tf.argsort(gradient.indices, stable=True)
+    indices = tf.gather(gradient.indices, order)
+    row = tf.cumsum(tf.concat([[0], tf.cast(indices[1:] != indices[:-1], "int32")], 0))
+    values = tf.cast(tf.gather(gradient.values, order), variables[0].dtype)
+    sums = tf.gather(tf.math.unsorted_segment_sum(values, row, tf.size(row)), row)
+    return tf.IndexedSlices(sums, indices), [tf.gather(_native(v), indices) for v in variables]
+
+
+def scatter_rows(gradient: Any, variables: Sequence[Any], rows: Sequence[Any]) -> None:
+    """Overwrite the rows of `variables` that `gradient`, as `gather_rows` returned it, names."""
+    for variable, new in zip(variables, rows, strict=True):
+        _native(variable).scatter_update(tf.IndexedSlices(new, gradient.indices))
+
+
+def _native(variable: Any) -> Any:
+    return variable.value if isinstance(variable, keras.Variable) else variable
+
+
+def copy(x: Any) -> Any:
+    """Return `x`: assigning copies on TensorFlow."""
+    return x
+
+
+def two_norms(tensors: Sequence[Any]) -> Any:
+    """Return the 2-norm of each tensor, in one 1-D tensor of float32."""
+    return stack([tf.norm(tf.cast(x, "float32")) for x in tensors])
+
+
+def largest(tensors: Sequence[Any]) -> Any:
+    """Return the largest absolute value of each tensor, in one 1-D tensor of float32."""
+    return stack([tf.reduce_max(tf.abs(tf.cast(x, "float32"))) for x in tensors])
+
+
+def all_finite(x: Any) -> Any:
+    """Whether every element of `x` is finite, as a condition for `choose` and `when`."""
+    return tf.reduce_all(tf.math.is_finite(x))
+
+
+def choose(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
+    """Return `yes()` or `no()`, computing only the one that is asked for."""
+    return tf.cond(condition, yes, no)
+
+
+def when(condition: Any, yes: Callable[[], Any], no: Callable[[], Any], variables: Sequence[Any]) -> None:
+    """Run `yes` or `no`, whichever `condition` asks for when the step runs."""
+
+    def branch(run: Callable[[], Any]) -> Callable[[], Any]:
+        def body() -> Any:
+            run()
+            return tf.constant(0)
+
+        return body
+
+    tf.cond(condition, branch(yes), branch(no))
+
+
+def update(optimizer: Any, gradients: list[Any], variables: list[Any], step: Callable[..., None]) -> None:
+    """Sum the gradients over the replicas, then run `step(gradients, variables)` once per device.
+
+    One `extended.update` of the first variable opens a scope on each device in which every other mirrored variable
+    reads and assigns its local copy. Conditionals, norms over all variables and moving averages therefore work there
+    as on one device, which `merge_call` inside `tf.cond` does not allow.
+    """
+    if not tf.distribute.has_strategy():
+        step(gradients, variables)
+        return
+    native = [_native(v) for v in variables]
+    summed = [g for g, _ in optimizer._all_reduce_sum_gradients(list(zip(gradients, native, strict=True)))]
+
+    def on_each_device(strategy: Any, reduced: list[Any]) -> None:
+        def local(_: Any, local_gradients: list[Any]) -> None:
+            step(local_gradients, variables)
+
+        strategy.extended.update(native[0], local, args=(reduced,), group=False)
+
+    tf.__internal__.distribute.interim.maybe_merge_call(on_each_device, optimizer._distribution_strategy, summed)
+
+
+def outside_graph() -> AbstractContextManager[None]:
+    """Return a context in which assignments happen now and not in a step that is being traced."""
+    return tf.init_scope()
+
+
+def runs_eagerly(x: Any) -> bool:
+    """Whether `x` has a value now, or only when the traced step runs."""
+    return not tf.is_symbolic_tensor(x)
+
+
+def overwrite(variables: Sequence[Any], averages: Sequence[Any]) -> None:
+    """Assign the values of `averages` to `variables`, outside of a step and on every device."""
+    for variable, average in zip(variables, averages, strict=True):
+        tf.distribute.get_strategy().extended.update(_native(variable), lambda v, a: v.assign(a), args=(average.value,))
+
+
+def has_value(variable: Any) -> bool:
+    """Whether the variable holds a value; on TensorFlow it always does."""
+    return True

@@ -1,0 +1,123 @@
+"""What the optimizers need of torch; `backend` chooses between this file and its two siblings."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import keras
+import torch
+from keras.src.backend.common.stateless_scope import in_stateless_scope
+
+sqrt, expm1, sin, where = torch.sqrt, torch.expm1, torch.sin, torch.where
+isfinite, stack = torch.isfinite, torch.stack
+ones_like, zeros_like = torch.ones_like, torch.zeros_like
+
+
+def minimum(x: Any, y: Any) -> Any:
+    """Elementwise minimum of a tensor and a tensor or number."""
+    return torch.clamp(x, max=y)
+
+
+def maximum(x: Any, y: Any) -> Any:
+    """Elementwise maximum of a tensor and a tensor or number."""
+    return torch.clamp(x, min=y)
+
+
+def read(variable: Any) -> Any:
+    """Return the variable's storage, which rules update in place; in a stateless scope, a copy of its value."""
+    value = variable.value.detach()
+    return value.clone() if in_stateless_scope() else value
+
+
+def write(variables: Sequence[Any], values: Sequence[Any]) -> None:
+    """Assign `values` to `variables`; a value that already is the variable's storage costs nothing."""
+    if in_stateless_scope():
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        return
+    storages = [variable.value.detach() for variable in variables]
+    pairs = [(s, x) for s, x in zip(storages, values, strict=True) if s.data_ptr() != x.data_ptr()]
+    if pairs:
+        torch._foreach_copy_([storage for storage, _ in pairs], [x for _, x in pairs])
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """Return `x` as a tensor of `dtype`."""
+    return keras.ops.cast(x, dtype)
+
+
+def scalar(x: Any) -> float:
+    """Return a number, a tensor or a variable as the kind of scalar that a rule computes with: a float."""
+    return float(x.value if isinstance(x, keras.Variable) else x)
+
+
+def dense(gradient: Any, dtype: str) -> Any:
+    """Return a gradient as a dense tensor of `dtype`."""
+    tensor = keras.ops.convert_to_tensor(gradient, dtype).detach()
+    return tensor.to_dense() if tensor.is_sparse else tensor
+
+
+def takes_rows(gradient: Any) -> bool:
+    """Whether a gradient names the touched rows in a way that a rule can be run on them alone."""
+    return False
+
+
+def copy(x: Any) -> Any:
+    """Return `x`: assigning copies on torch."""
+    return x
+
+
+def two_norms(tensors: Sequence[Any]) -> Any:
+    """Return the 2-norm of each tensor, in one 1-D tensor of at least float32."""
+    return stack([n.to(_wide(n)) for n in torch._foreach_norm([x.to(_wide(x)) for x in tensors])])
+
+
+def largest(tensors: Sequence[Any]) -> Any:
+    """Return the largest absolute value of each tensor, in one 1-D tensor of at least float32."""
+    return stack([x.abs().max().to(_wide(x)) if x.numel() else x.new_zeros((), dtype=_wide(x)) for x in tensors])
+
+
+def _wide(x: Any) -> torch.dtype:
+    return torch.promote_types(x.dtype, torch.float32)
+
+
+def all_finite(x: Any) -> Any:
+    """Whether every element of `x` is finite, as a condition for `choose` and `when`."""
+    return bool(torch.isfinite(x).all())
+
+
+def choose(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
+    """Return `yes()` or `no()`, computing only the one that is asked for."""
+    return yes() if condition else no()
+
+
+def when(condition: Any, yes: Callable[[], Any], no: Callable[[], Any], variables: Sequence[Any]) -> None:
+    """Run `yes` or `no`, whichever `condition` asks for."""
+    (yes if condition else no)()
+
+
+@torch.no_grad()
+def update(optimizer: Any, gradients: list[Any], variables: list[Any], step: Callable[..., None]) -> None:
+    """Run `step(gradients, variables)`; gradients are this process's own."""
+    step(gradients, variables)
+
+
+def outside_graph() -> AbstractContextManager[None]:
+    """Return a context in which assignments happen now and not in a step that is being traced."""
+    return nullcontext()
+
+
+def runs_eagerly(x: Any) -> bool:
+    """Whether `x` has a value now, or only when the traced step runs."""
+    return True
+
+
+def overwrite(variables: Sequence[Any], averages: Sequence[Any]) -> None:
+    """Assign the values of `averages` to `variables`, outside of a step."""
+    with torch.no_grad():
+        write(variables, [read(a) for a in averages])
+
+
+def has_value(variable: Any) -> bool:
+    """Whether the variable holds a value; on torch it always does."""
+    return True

@@ -1,0 +1,103 @@
+"""The list of tensors on torch: one fused call a list instead of one a tensor, in place where the rule allows it."""
+
+from typing import Any, Self
+
+import torch
+
+from keras_neural_opt._core.plain_tensors import PlainTensors
+
+
+class ForeachTensors(PlainTensors):
+    """`PlainTensors` over `torch._foreach_*`. Scalars are Python floats, which each tensor's dtype takes in."""
+
+    def _each(self, operation: Any, other: Any) -> Self:
+        return self.new(operation(self.tensors, other.tensors if isinstance(other, PlainTensors) else other))
+
+    def __add__(self, other: Any) -> Self:
+        return self._each(torch._foreach_add, other)
+
+    def __sub__(self, other: Any) -> Self:
+        return self._each(torch._foreach_sub, other)
+
+    def __rsub__(self, other: Any) -> Self:
+        return self.new(torch._foreach_neg(self.tensors)).shift(other)
+
+    def __mul__(self, other: Any) -> Self:
+        return self._each(torch._foreach_mul, other)
+
+    def __truediv__(self, other: Any) -> Self:
+        return self._each(torch._foreach_div, other)
+
+    def __rtruediv__(self, other: Any) -> Self:
+        return self.new(torch._foreach_reciprocal(self.tensors)).scale(other)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __neg__(self) -> Self:
+        return self.new(torch._foreach_neg(self.tensors))
+
+    def square(self) -> Self:
+        """Return the square of each element."""
+        return self.new(torch._foreach_mul(self.tensors, self.tensors))
+
+    def maximum(self, other: Any) -> Self:
+        """Return the elementwise maximum with `other`."""
+        return self._each(torch._foreach_maximum, other)
+
+    def clip(self, low: Any, high: Any) -> Self:
+        """Return each element moved into `[low, high]`."""
+        clipped = torch._foreach_clamp_min(self.tensors, low)
+        torch._foreach_clamp_max_(clipped, high)
+        return self.new(clipped)
+
+    def root(self, inside: float, outside: float) -> Self:
+        """Return `sqrt(x + inside) + outside`, computed in place after the first operation."""
+        roots = torch._foreach_add(self.tensors, inside) if inside else torch._foreach_sqrt(self.tensors)
+        if inside:
+            torch._foreach_sqrt_(roots)
+        if outside:
+            torch._foreach_add_(roots, outside)
+        return self.new(roots)
+
+    def shift(self, c: float) -> Self:
+        """Consume; return `x + c`."""
+        tensors = self.take()
+        torch._foreach_add_(tensors, c)
+        return self.new(tensors)
+
+    def ema(self, x: Self, decay: float) -> Self:
+        """Consume; return the moving average `decay * s + (1 - decay) * x`."""
+        tensors = self.take()
+        torch._foreach_lerp_(tensors, x.tensors, 1.0 - decay)
+        return self.new(tensors)
+
+    def ema_of_square(self, x: Self, decay: float) -> Self:
+        """Consume; return the moving average `decay * s + (1 - decay) * x**2`."""
+        tensors = self.take()
+        torch._foreach_mul_(tensors, decay)
+        torch._foreach_addcmul_(tensors, x.tensors, x.tensors, value=1.0 - decay)
+        return self.new(tensors)
+
+    def scale(self, factor: Any) -> Self:
+        """Consume; return `factor * x`."""
+        tensors = self.take()
+        torch._foreach_mul_(tensors, factor.tensors if isinstance(factor, PlainTensors) else factor)
+        return self.new(tensors)
+
+    def decay(self, amount: Any) -> Self:
+        """Consume; return `x - amount * x`."""
+        tensors = self.take()
+        torch._foreach_add_(tensors, tensors, alpha=-amount)
+        return self.new(tensors)
+
+    def add_scaled(self, x: Self, factor: Any) -> Self:
+        """Consume; return `s + factor * x`."""
+        tensors = self.take()
+        torch._foreach_add_(tensors, x.tensors, alpha=factor)
+        return self.new(tensors)
+
+    def add_quotient(self, x: Self, over: Self, factor: Any) -> Self:
+        """Consume; return `s + factor * x / over`."""
+        tensors = self.take()
+        torch._foreach_addcdiv_(tensors, x.tensors, over.tensors, value=factor)
+        return self.new(tensors)

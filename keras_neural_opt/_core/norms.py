@@ -1,0 +1,33 @@
+"""Norms of gradients that do not overflow where the squares do."""
+
+from typing import Any
+
+from keras_neural_opt._core.backend import native
+from keras_neural_opt._core.plain_tensors import like
+from keras_neural_opt._core.tensors import Scalar, Tensors
+
+
+def tensor_norms(x: Tensors) -> Any:
+    """Return the 2-norm of each tensor, in one 1-D tensor.
+
+    The plain sum of squares overflows float32 from elements of about 1e19; only then everything is divided by the
+    largest element first, so the usual step pays nothing for it.
+    """
+    if not x.whole:
+        raise ValueError("a norm needs whole variables: a rule that takes norms must set `elementwise = False`")
+    fast = native.two_norms(x.tensors)
+
+    def safe() -> Any:
+        top = native.largest(x.tensors)
+        unit = native.where(native.isfinite(top) & (top > 0), top, native.ones_like(top))
+        return native.two_norms([y / like(unit[i], y) for i, y in enumerate(x.tensors)]) * unit
+
+    return native.choose(native.all_finite(fast), lambda: fast, safe)
+
+
+def global_norm(x: Tensors) -> Scalar:
+    """Return the 2-norm of all elements together, or something not finite if an element is not."""
+    norms = tensor_norms(x)
+    top = native.largest([norms])[0]
+    unit = native.where(native.isfinite(top) & (top > 0), top, native.ones_like(top))
+    return native.two_norms([norms / unit])[0] * unit

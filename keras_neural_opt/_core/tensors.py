@@ -1,0 +1,105 @@
+"""What a rule is written with: the list of tensors of this backend, and functions that read like the papers."""
+
+import math
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from keras_neural_opt._core.backend import NAME, native
+from keras_neural_opt._core.plain_tensors import PlainTensors
+from keras_neural_opt._core.scalars import expm1, sqrt
+from keras_neural_opt._core.scalars import select as select_scalar
+
+if TYPE_CHECKING or NAME != "torch":
+    Tensors = PlainTensors
+else:
+    from keras_neural_opt._core.backend_torch_foreach import ForeachTensors as Tensors
+
+Scalar: TypeAlias = Any
+"""A Python float on torch, a 0-d float32 tensor on JAX and TensorFlow."""
+
+
+def ema(s: Tensors, x: Tensors, decay: float) -> Tensors:
+    """Return the moving average `decay * s + (1 - decay) * x`. Consumes `s`."""
+    return s.ema(x, decay)
+
+
+def ema_of_square(s: Tensors, x: Tensors, decay: float) -> Tensors:
+    """Return the moving average of squares `decay * s + (1 - decay) * x**2`. Consumes `s`."""
+    return s.ema_of_square(x, decay)
+
+
+def descend(p: Tensors, direction: Tensors, step: Scalar, over: Tensors | Scalar = 1.0) -> Tensors:
+    """Return `p - step * direction / over`. Consumes `p`."""
+    if isinstance(over, PlainTensors):
+        return p.add_quotient(direction, over, -step)
+    return p.add_scaled(direction, -step / over)
+
+
+def scale(x: Tensors, factor: Scalar) -> Tensors:
+    """Return `factor * x`. Consumes `x`."""
+    return x.scale(factor)
+
+
+def decay(x: Tensors, amount: Scalar) -> Tensors:
+    """Return `x - amount * x`. Consumes `x`."""
+    return x.decay(amount)
+
+
+def add_scaled(s: Tensors, x: Tensors, factor: Scalar) -> Tensors:
+    """Return `s + factor * x`. Consumes `s`."""
+    return s.add_scaled(x, factor)
+
+
+def add_quotient(s: Tensors, x: Tensors, over: Tensors, factor: Scalar) -> Tensors:
+    """Return `s + factor * x / over`. Consumes `s`."""
+    return s.add_quotient(x, over, factor)
+
+
+def root(x: Any, inside: float = 0.0, outside: float = 0.0) -> Any:
+    """Return `sqrt(x + inside) + outside`, of a scalar or of each element: the two places of epsilon."""
+    return x.root(inside, outside) if isinstance(x, PlainTensors) else sqrt(x + inside) + outside
+
+
+def square(x: Tensors) -> Tensors:
+    """Return the square of each element."""
+    return x.square()
+
+
+def maximum(x: Tensors, y: Any) -> Tensors:
+    """Return the elementwise maximum."""
+    return x.maximum(y)
+
+
+def clip(x: Tensors, low: Scalar, high: Scalar) -> Tensors:
+    """Return each element of `x` moved into `[low, high]`."""
+    return x.clip(low, high)
+
+
+def select(condition: Any, yes: Any, no: Scalar) -> Any:
+    """Return `yes`, a list or a scalar, where the scalar condition holds, else `no`; neither may be NaN."""
+    if isinstance(yes, PlainTensors) and not isinstance(condition, bool):
+        return yes.map(lambda x: native.where(condition, x, native.cast(no, x.dtype)))
+    return select_scalar(condition, yes, no)
+
+
+def bias_correction(decay: float, t: Scalar) -> Scalar:
+    """Return `1 - decay**t`, by `expm1`: exact to the last bits in float32 too, where the difference is not."""
+    return -expm1(t * math.log(decay)) if decay else 1.0
+
+
+__all__ = [
+    "Scalar",
+    "Tensors",
+    "add_quotient",
+    "add_scaled",
+    "bias_correction",
+    "clip",
+    "decay",
+    "descend",
+    "ema",
+    "ema_of_square",
+    "maximum",
+    "root",
+    "scale",
+    "select",
+    "square",
+]

@@ -1,0 +1,73 @@
+"""Checks of what an optimizer is given: learning rate, transforms, unknown arguments, gradients."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from keras_neural_opt._core.arguments import did_you_mean, is_number
+from keras_neural_opt.optimizers._decay_mask import path_of
+from keras_neural_opt.transforms import GradientTransform
+
+LearningRateSchedule = keras.optimizers.schedules.LearningRateSchedule
+
+
+def check_gradients(owner: str, gradients: Sequence[Any], variables: Sequence[Any]) -> None:
+    """Raise `ValueError` unless there is one gradient a variable, None or of the variable's shape."""
+    if len(gradients) != len(variables):
+        raise ValueError(
+            f"{owner}.apply got {len(gradients)} gradients for {len(variables)} variables;"
+            " pass one gradient a variable, None where there is none"
+        )
+    for gradient, variable in zip(gradients, variables, strict=True):
+        shape = None if gradient is None else static_shape(gradient)
+        if shape is not None and shape != tuple(variable.shape):
+            raise ValueError(
+                f"{owner}.apply got a gradient of shape {shape} for variable {path_of(variable)} of shape"
+                f" {tuple(variable.shape)}; they must be equal"
+            )
+
+
+def static_shape(gradient: Any) -> tuple[int, ...] | None:
+    """Return the shape of a gradient, or None where a graph leaves part of it open."""
+    try:
+        shape = tuple(gradient.shape)
+    except ValueError:  # A tensor of unknown rank, in a TensorFlow graph.
+        return None
+    return None if None in shape else shape
+
+
+def check_learning_rate(owner: str, value: Any) -> Any:
+    """Return a schedule or a function as it is, and a number as a float."""
+    if isinstance(value, LearningRateSchedule) or (callable(value) and not isinstance(value, (type, keras.Variable))):
+        return value
+    if is_number(value) and value >= 0:
+        return float(value)
+    raise ValueError(
+        f"{owner}.learning_rate must be a number >= 0, a LearningRateSchedule or a function without arguments;"
+        f" received {value!r}"
+    )
+
+
+def check_transforms(owner: str, transforms: Any) -> tuple[GradientTransform, ...]:
+    """Return the transforms as a tuple."""
+    given = transforms if isinstance(transforms, (list, tuple)) else None
+    if given is None or not all(isinstance(t, GradientTransform) for t in given):
+        raise ValueError(f"{owner}.gradient_transforms must be a list of GradientTransforms; received {transforms!r}")
+    return tuple(given)
+
+
+def refuse_unknown(optimizer: Any, base: type, unknown: dict[str, Any]) -> None:
+    """Raise `ValueError` for the first argument that neither the optimizer nor its bases up to `base` take."""
+    if not unknown:
+        return
+    owner, name = type(optimizer).__name__, next(iter(unknown))
+    accepted = [p for c in type(optimizer).__mro__ if issubclass(c, base) for p in _parameters(c.__init__)]
+    raise ValueError(
+        f"{owner}.{name} must be an argument of {owner}; received {unknown[name]!r}{did_you_mean(name, accepted)}"
+    )
+
+
+def _parameters(function: Callable[..., Any]) -> list[str]:
+    return [name for name in inspect.signature(function).parameters if name not in ("self", "kwargs", "unknown")]

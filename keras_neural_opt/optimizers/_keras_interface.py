@@ -1,0 +1,133 @@
+"""The side of an optimizer that Keras and its users call: settings, clipping arguments, files, the end of `fit`."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Self
+
+import keras
+import numpy as np
+
+from keras_neural_opt._core.arguments import Configurable
+from keras_neural_opt._core.backend import native
+from keras_neural_opt._core.tensors import Tensors
+from keras_neural_opt.optimizers import _decay_mask
+from keras_neural_opt.optimizers._checks import LearningRateSchedule, check_learning_rate
+from keras_neural_opt.optimizers._state import NamedState
+from keras_neural_opt.transforms import (
+    ClipByGlobalNorm,
+    ClipByNorm,
+    ClipByValue,
+    GradientContext,
+    GradientTransform,
+)
+
+
+class KerasInterface(NamedState, Configurable, keras.optimizers.Optimizer):
+    """What `RuleOptimizer` overrides of Keras' optimizer besides the step itself."""
+
+    gradient_transforms: tuple[GradientTransform, ...]
+    weight_decay_mask: _decay_mask.Mask
+    weight_decay_mode: str
+    nonfinite: str
+
+    def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
+        """Leave variables out of weight decay; must be called before the optimizer is built.
+
+        Args:
+            var_list: Variables to leave out.
+            var_names: Regular expressions, or one; variables whose path contains a match are left out.
+
+        Raises:
+            ValueError: The optimizer is built, or `weight_decay_mask` is a preset or a function.
+        """
+        names = [var_names] if isinstance(var_names, str) else list(var_names or [])
+        patterns = names + [f"^{re.escape(_decay_mask.path_of(v))}$" for v in var_list or []]
+        mask = _decay_mask.leave_out(type(self).__name__, self.weight_decay_mask, patterns)
+        mask = _decay_mask.check_mask(type(self).__name__, mask)
+        # Each replica of a distribution strategy makes the same call, and the first of them builds the optimizer.
+        if self.built and mask != (self.weight_decay_mask or []):
+            raise ValueError(
+                f"{type(self).__name__}.exclude_from_weight_decay must be called before the optimizer is built"
+            )
+        self.weight_decay_mask = mask
+
+    @property
+    def _clipping(self) -> tuple[GradientTransform, ...]:
+        if self.clipnorm:
+            return (ClipByNorm(self.clipnorm),)
+        if self.global_clipnorm:
+            return (ClipByGlobalNorm(self.global_clipnorm),)
+        return (ClipByValue(self.clipvalue),) if self.clipvalue else ()
+
+    def _clip_gradients(self, grads: Sequence[Any]) -> list[Any]:
+        gradients = Tensors(keras.ops.convert_to_tensor(g) for g in grads)
+        for transform in self._clipping:
+            gradients = transform(gradients, GradientContext(()))
+        return gradients.tensors
+
+    def _overwrite_model_variables_with_average_value(self, trainable_variables: Sequence[Any]) -> None:
+        index = [self._get_variable_index(v) for v in trainable_variables]
+        pairs = [(v, self._model_variables_moving_average[i]) for v, i in zip(trainable_variables, index, strict=True)]
+        known = [(v, a) for v, a in pairs if a is not None]
+        native.overwrite([v for v, _ in known], [a for _, a in known])
+
+    def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
+        """Replace the variables by their moving average, if there is one; Keras calls it when `fit` ends.
+
+        Args:
+            var_list: The model's trainable variables.
+
+        Raises:
+            FloatingPointError: With `nonfinite="raise"`, if a compiled step met a non-finite gradient.
+        """
+        if not self.built or not all(native.has_value(v) for v in self.variables):
+            return  # A step failed and took the values with it: that error is the one to show.
+        if self.nonfinite == "raise" and int(self.skipped):
+            raise FloatingPointError(self._nonfinite_message())
+        super().finalize_variable_values(var_list)
+
+    @property
+    def learning_rate(self) -> Any:
+        """The current learning rate; may be set to a number, a schedule or a function."""
+        return self._get_current_learning_rate()
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        if value is None or isinstance(value, (str, int, float, np.generic)):
+            value = check_learning_rate(type(self).__name__, value)
+        keras.optimizers.Optimizer.learning_rate.fset(self, value)
+
+    def _get_current_learning_rate(self) -> Any:
+        if isinstance(self._learning_rate, LearningRateSchedule):
+            return self._learning_rate(self.iterations)
+        return super()._get_current_learning_rate()
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor arguments, JSON-ready."""
+        serialize = keras.saving.serialize_keras_object
+        config = super().get_config()
+        if isinstance(self.weight_decay, LearningRateSchedule):
+            config["weight_decay"] = serialize(self.weight_decay)
+        return {
+            **config,
+            "gradient_transforms": [serialize(transform) for transform in self.gradient_transforms],
+            "weight_decay_mask": _decay_mask.mask_config(type(self).__name__, self.weight_decay_mask),
+            "weight_decay_mode": self.weight_decay_mode,
+            "nonfinite": self.nonfinite,
+            **self.hyperparameters(),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
+        """Return an optimizer with this configuration, without state."""
+
+        def restored(value: Any) -> Any:
+            return (
+                keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
+                if isinstance(value, dict)
+                else value
+            )
+
+        config = {name: restored(value) for name, value in config.items()}
+        config["gradient_transforms"] = [restored(value) for value in config.get("gradient_transforms", ())]
+        return cls(**config)

@@ -1,0 +1,40 @@
+"""The declaration of one kind of optimizer state."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Slot:
+    """State that an optimizer keeps for each variable.
+
+    Args:
+        name: Its name, which is also its name in saved files.
+        initializer: A Keras initializer or its name. Defaults to zeros.
+        shape: A function from the variable's shape to the slot's. Defaults to the variable's own shape.
+        dtype: The slot's dtype. Defaults to the variable's own.
+    """
+
+    name: str
+    initializer: Any = "zeros"
+    shape: Callable[[tuple[int, ...]], tuple[int, ...]] | None = None
+    dtype: str | None = None
+
+    def create(self, optimizer: Any, variable: Any) -> Any:
+        """Return a new optimizer variable for this slot of `variable`."""
+        if self.shape is None and self.dtype is None:
+            # Keras then also copies the sharding layout and the device of the variable.
+            return optimizer.add_variable_from_reference(variable, name=self.name, initializer=self.initializer)
+        shape = tuple(variable.shape)
+        return optimizer.add_variable(
+            shape=self.shape(shape) if self.shape else shape,
+            initializer=self.initializer,
+            dtype=self.dtype or variable.dtype,
+            name=self.name,
+        )
+
+
+def as_slot(slot: "str | Slot") -> Slot:
+    """Return a slot, given one or just its name."""
+    return slot if isinstance(slot, Slot) else Slot(slot)

@@ -1,0 +1,41 @@
+"""What a rule is written with.
+
+`Tensors` is a list of tensors treated as one value. Functions that update their first argument (`ema`, `descend`, ...)
+consume it: use what they return, and not the argument, from then on.
+"""
+
+from keras_neural_opt._core.tensors import (
+    Scalar,
+    Tensors,
+    add_quotient,
+    add_scaled,
+    bias_correction,
+    clip,
+    decay,
+    descend,
+    ema,
+    ema_of_square,
+    maximum,
+    root,
+    scale,
+    select,
+    square,
+)
+
+__all__ = [
+    "Scalar",
+    "Tensors",
+    "add_quotient",
+    "add_scaled",
+    "bias_correction",
+    "clip",
+    "decay",
+    "descend",
+    "ema",
+    "ema_of_square",
+    "maximum",
+    "root",
+    "scale",
+    "select",
+    "square",
+]

@@ -1,0 +1,89 @@
+"""The contract between an optimizer and its gradient transforms."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from keras_neural_opt._core.arguments import Configurable
+from keras_neural_opt._core.norms import global_norm
+from keras_neural_opt._core.tensors import Scalar, Tensors
+
+
+class GradientContext:
+    """What a transform may know about the step.
+
+    Args:
+        variables: The variables whose gradients are transformed, in order.
+        step: The number of this effective step, from 1.
+        learning_rate: The learning rate of this step.
+    """
+
+    def __init__(self, variables: Sequence[Any], step: Scalar = 1.0, learning_rate: Scalar = 0.0) -> None:
+        self.variables = list(variables)
+        self.step = step
+        self.learning_rate = learning_rate
+        self._gradients: Tensors | None = None
+        self._norm: Scalar = None
+
+    def norm(self, gradients: Tensors) -> Scalar:
+        """Return the global 2-norm of `gradients`, computed once however many ask for it.
+
+        Args:
+            gradients: The gradients as the caller received them.
+
+        Returns:
+            A 0-d tensor; not finite if an element is not. Elements up to the largest float do not overflow it.
+        """
+        if gradients is not self._gradients:
+            self._gradients, self._norm = gradients, global_norm(gradients)
+        return self._norm
+
+
+class GradientTransform(Configurable):
+    """A function of the gradients that runs on every effective step, before weight decay and the rule.
+
+    It sees gradients that are aggregated over replicas, averaged over accumulated micro-steps and unscaled. It must
+    not update them in place: another reader may hold them.
+
+    Subclasses override `__call__`, and `build` if they have state. All state is created with
+    `optimizer.add_variable`, so that it is saved, restored and sharded with the optimizer's own.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> class Halve(kno.transforms.GradientTransform):
+        ...     def __call__(self, gradients, context):
+        ...         return gradients * 0.5
+        >>> optimizer = kno.optimizers.SGD(0.1, gradient_transforms=[Halve()])
+    """
+
+    def build(self, optimizer: Any, variables: Sequence[Any]) -> None:
+        """Create the state of the transform.
+
+        Args:
+            optimizer: The optimizer whose `add_variable` makes the state.
+            variables: The model's trainable variables, in order.
+        """
+
+    def __call__(self, gradients: Tensors, context: GradientContext) -> Tensors:
+        """Return the transformed gradients.
+
+        Args:
+            gradients: One tensor a variable, of the variable's shape and dtype.
+            context: Variables, step, learning rate and the shared gradient norm.
+
+        Returns:
+            As many tensors, of the same shapes and dtypes.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must override __call__(self, gradients, context)")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor arguments."""
+        return self.hyperparameters()
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Return a transform with these constructor arguments."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
+        return f"{type(self).__name__}({options})"
