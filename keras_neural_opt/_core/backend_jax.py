@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import keras
 from jax.experimental import sparse
+from keras.src.backend.common.stateless_scope import get_stateless_scope
 
 sqrt, expm1, sin, where = jnp.sqrt, jnp.expm1, jnp.sin, jnp.where
 minimum, maximum, isfinite = jnp.minimum, jnp.maximum, jnp.isfinite
@@ -78,12 +79,15 @@ def when(condition: Any, yes: Callable[[], Any], no: Callable[[], Any], variable
     """Run `yes` or `no`; what they assign to `variables` counts only for the one that `condition` asks for.
 
     A conditional of JAX has to be pure. Each branch therefore runs in a scope of its own, where assignments are
-    only noted, and its result is every variable's new value.
+    only noted, and its result is the new value of each of `variables`.
     """
+    outer = get_stateless_scope()
 
     def pure(branch: Callable[[], Any]) -> Callable[[], list[Any]]:
         def run() -> list[Any]:
             with keras.StatelessScope(state_mapping=[(v, v.value) for v in variables]) as scope:
+                # Scopes do not look into the one around them, where all that is read but not assigned is found.
+                scope.state_mapping = {**(outer.state_mapping if outer else {}), **scope.state_mapping}
                 branch()
             return [scope.get_current_value(v) for v in variables]
 
@@ -107,7 +111,7 @@ def runs_eagerly(x: Any) -> bool:
     return not isinstance(x, jax.core.Tracer)
 
 
-def overwrite(variables: Sequence[Any], averages: Sequence[Any]) -> None:
+def overwrite(optimizer: Any, variables: Sequence[Any], averages: Sequence[Any]) -> None:
     """Assign the values of `averages` to `variables`, outside of a step."""
     write(variables, [copy(read(a)) for a in averages])
 

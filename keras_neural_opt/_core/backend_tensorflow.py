@@ -140,10 +140,10 @@ def runs_eagerly(x: Any) -> bool:
     return not tf.is_symbolic_tensor(x)
 
 
-def overwrite(variables: Sequence[Any], averages: Sequence[Any]) -> None:
+def overwrite(optimizer: Any, variables: Sequence[Any], averages: Sequence[Any]) -> None:
     """Assign the values of `averages` to `variables`, outside of a step and on every device."""
     for variable, average in zip(variables, averages, strict=True):
-        tf.distribute.get_strategy().extended.update(_native(variable), lambda v, a: v.assign(a), args=(average.value,))
+        optimizer._distribution_strategy.extended.update(_native(variable), lambda v, a: v.assign(a), args=(average,))
 
 
 def has_value(variable: Any) -> bool:

@@ -112,7 +112,7 @@ def runs_eagerly(x: Any) -> bool:
     return True
 
 
-def overwrite(variables: Sequence[Any], averages: Sequence[Any]) -> None:
+def overwrite(optimizer: Any, variables: Sequence[Any], averages: Sequence[Any]) -> None:
     """Assign the values of `averages` to `variables`, outside of a step."""
     with torch.no_grad():
         write(variables, [read(a) for a in averages])

@@ -69,7 +69,7 @@ class KerasInterface(NamedState, Configurable, keras.optimizers.Optimizer):
         index = [self._get_variable_index(v) for v in trainable_variables]
         pairs = [(v, self._model_variables_moving_average[i]) for v, i in zip(trainable_variables, index, strict=True)]
         known = [(v, a) for v, a in pairs if a is not None]
-        native.overwrite([v for v, _ in known], [a for _, a in known])
+        native.overwrite(self, [v for v, _ in known], [a for _, a in known])
 
     def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
         """Replace the variables by their moving average, if there is one; Keras calls it when `fit` ends.
