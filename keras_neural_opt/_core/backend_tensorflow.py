@@ -38,6 +38,9 @@ def scalar(x: Any) -> Any:
 
 def dense(gradient: Any, dtype: str) -> Any:
     """Return a gradient as a dense tensor of `dtype`; `tf.IndexedSlices` become zeros where they say nothing."""
+    if isinstance(gradient, tf.IndexedSlices):
+        parts = gradient.values, gradient.indices, gradient.dense_shape
+        gradient = tf.IndexedSlices(*(part if part is None else tf.convert_to_tensor(part) for part in parts))
     return tf.cast(tf.convert_to_tensor(gradient), dtype)
 
 

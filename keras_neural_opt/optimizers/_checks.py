@@ -33,7 +33,7 @@ def static_shape(gradient: Any) -> tuple[int, ...] | None:
     """Return the shape of a gradient, or None where a graph leaves part of it open."""
     try:
         shape = tuple(gradient.shape)
-    except ValueError:  # A tensor of unknown rank, in a TensorFlow graph.
+    except (AttributeError, ValueError):  # Slices with a tuple as their shape; a tensor of unknown rank in a graph.
         return None
     return None if None in shape else shape
 

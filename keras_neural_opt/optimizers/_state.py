@@ -107,7 +107,11 @@ def _read_manifest(optimizer: Any, arrays: dict[str, np.ndarray]) -> dict[str, A
         # Reading both keys is the check: a manifest without them is no manifest of ours.
         return {"class": str(manifest["class"]), "variables": list(manifest["variables"])}
     except (KeyError, TypeError, ValueError):
-        _refuse(optimizer, "the state has no readable manifest, so keras_neural_opt did not save it")
+        _refuse(
+            optimizer,
+            "the state has no readable manifest, so keras_neural_opt did not save it",
+            "To load a model's weights alone, pass skip_mismatch=True to load_weights.",
+        )
 
 
 def _order_of_variables(optimizer: Any, manifest: Mapping[str, Any]) -> list[int]:
@@ -139,5 +143,5 @@ def _source(role: str, order: list[int]) -> str:
     return f"{kind}.{order[int(index)]}" if per_variable else role
 
 
-def _refuse(optimizer: Any, reason: str) -> NoReturn:
-    raise CorruptStateError(f"{type(optimizer).__name__} ({optimizer.name})", reason, _REMEDY)
+def _refuse(optimizer: Any, reason: str, remedy: str = _REMEDY) -> NoReturn:
+    raise CorruptStateError(f"{type(optimizer).__name__} ({optimizer.name})", reason, remedy)

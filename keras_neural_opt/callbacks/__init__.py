@@ -1,0 +1,5 @@
+"""Callbacks for `fit`."""
+
+from keras_neural_opt.callbacks._progress import TrainingProgress
+
+__all__ = ["TrainingProgress"]

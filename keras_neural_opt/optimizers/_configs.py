@@ -1,0 +1,128 @@
+"""Optimizers as data: a name and checked options, made into an optimizer when everything else is known."""
+
+import inspect
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from keras_neural_opt._core.arguments import choice
+from keras_neural_opt._core.named_options import named_options
+from keras_neural_opt.optimizers._base import RuleOptimizer
+from keras_neural_opt.optimizers._registry import optimizer_class
+from keras_neural_opt.schedules._configs import LearningRateSchedule, SchedulerConfig
+from keras_neural_opt.transforms import ClipByGlobalNorm, ClipByNorm, ClipByValue, GradientTransform
+
+# What torch, optax and papers call the arguments.
+_SPELLINGS = {
+    "lr": "learning_rate",
+    "beta1": "beta_1",
+    "beta2": "beta_2",
+    "eps": "epsilon",
+    "final_lr": "final_learning_rate",
+}
+_OWN_SPELLINGS = {"rmsprop": {"alpha": "rho"}}
+
+_CLIPPING = {"norm": ClipByGlobalNorm, "variable_norm": ClipByNorm, "value": ClipByValue}
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """The name and the options of an optimizer, checked.
+
+    Args:
+        name: A name that `optimizers.get` takes.
+        options: Arguments of that class.
+    """
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def build(self, **more: Any) -> RuleOptimizer:
+        """Return the optimizer; `more` arguments replace those of the configuration."""
+        return optimizer_class(self.name)(**{**self.options, **more})
+
+
+def optimizer_config(name: str, given: Any = None, keywords: dict[str, Any] | None = None) -> OptimizerConfig:
+    """Return a checked configuration of the optimizer called `name`.
+
+    Args:
+        name: A name that `optimizers.get` takes.
+        given: None, a configuration of the same optimizer, a mapping or a list of (name, value) pairs.
+        keywords: More options.
+
+    Raises:
+        ValueError: The name or an option is unknown, comes twice or has a bad value.
+    """
+    owner = optimizer_class(name).__name__
+    if isinstance(given, OptimizerConfig):
+        if optimizer_class(given.name) is not optimizer_class(name):
+            raise ValueError(f"{owner}.config must be a configuration of {name}; received {given!r}")
+        given = given.options
+    name = name.lower()
+    spellings = _SPELLINGS | _OWN_SPELLINGS.get(name, {})
+    config = OptimizerConfig(name, named_options(owner, given, keywords or {}, spellings))
+    config.build()  # The constructor knows every rule; it complains now rather than when training starts.
+    return config
+
+
+def configured_optimizer(
+    name: str,
+    config: Any,
+    lr_scheduler: SchedulerConfig | Any | None,
+    gradient_clipping: Any,
+    steps_per_epoch: int | None,
+    options: dict[str, Any],
+) -> RuleOptimizer:
+    """Return the optimizer with its schedule and its clipping. The arguments are those of the one-call API."""
+    checked = optimizer_config(name, config, options)
+    more: dict[str, Any] = {}
+    if lr_scheduler is not None:
+        more["learning_rate"] = _schedule(checked, lr_scheduler, steps_per_epoch)
+    if gradient_clipping is not None:
+        more["gradient_transforms"] = [
+            *clipping_transforms(gradient_clipping),
+            *checked.options.get("gradient_transforms", ()),
+        ]
+    return checked.build(**more)
+
+
+def clipping_transforms(gradient_clipping: Any) -> list[GradientTransform]:
+    """Return the transforms that `("norm", x)`, a transform, or a list of both asks for."""
+    if isinstance(gradient_clipping, GradientTransform):
+        return [gradient_clipping]
+    if isinstance(gradient_clipping, list):
+        return [transform for part in gradient_clipping for transform in clipping_transforms(part)]
+    if not isinstance(gradient_clipping, tuple) or len(gradient_clipping) != 2:
+        raise ValueError(
+            "create_neural_optimizer.gradient_clipping must be a pair such as ('norm', 1.0), a GradientTransform or a"
+            f" list of those; received {gradient_clipping!r}"
+        )
+    kind, limit = gradient_clipping
+    kind = choice(kind, _CLIPPING).check("create_neural_optimizer", "gradient_clipping")
+    return [_CLIPPING[kind](limit)]
+
+
+def _schedule(config: OptimizerConfig, lr_scheduler: Any, steps_per_epoch: int | None) -> Any:
+    if isinstance(lr_scheduler, LearningRateSchedule):
+        return lr_scheduler
+    if not isinstance(lr_scheduler, SchedulerConfig):
+        raise ValueError(
+            "create_neural_optimizer.lr_scheduler must be made by create_cosine_annealing_scheduler or a"
+            f" LearningRateSchedule; received {lr_scheduler!r}"
+        )
+    learning_rate = config.options.get("learning_rate", _default_learning_rate(config.name))
+    if isinstance(learning_rate, keras.Variable) or callable(learning_rate):
+        raise ValueError(
+            f"create_neural_optimizer.config must have a number as learning_rate for the scheduler to start from;"
+            f" received {learning_rate!r}"
+        )
+    schedule = lr_scheduler.build(learning_rate, steps_per_epoch or 1)
+    if steps_per_epoch is not None:
+        del schedule.in_open_unit  # The unit is known: nobody decides it a second time.
+    return schedule
+
+
+def _default_learning_rate(name: str) -> float:
+    default: float = inspect.signature(optimizer_class(name).__init__).parameters["learning_rate"].default
+    return default

@@ -1,0 +1,62 @@
+"""What kind of data the user gave, and whether it can be trained on."""
+
+from collections.abc import Iterator
+from types import GeneratorType
+from typing import Any
+
+import keras
+
+
+def is_dataset(data: Any) -> bool:
+    """Whether `data` makes its own batches: PyDataset, tf.data, torch DataLoader or generator."""
+    makes_batches = isinstance(data, (keras.utils.PyDataset, Iterator))
+    return makes_batches or hasattr(data, "element_spec") or _is_torch_loader(data)
+
+
+def check_data(data: Any, argument: str) -> None:
+    """Raise `ValueError` unless `data` is a dataset or holds arrays of one length, above 0."""
+    if is_dataset(data):
+        if isinstance(data, Iterator) and not isinstance(data, GeneratorType):
+            raise ValueError(
+                f"train_neural_network.{argument} must be a generator where it is an iterator; received {data!r}"
+            )
+        return
+    arrays = keras.tree.flatten(data)
+    if not arrays or not all(getattr(array, "shape", ()) for array in arrays):
+        raise ValueError(
+            f"train_neural_network.{argument} must be a dataset, an array, or tuples, lists and dictionaries of arrays;"
+            f" received {type(data).__name__}"
+        )
+    lengths = [int(array.shape[0]) for array in arrays]
+    if len(set(lengths)) > 1 or lengths[0] == 0:
+        raise ValueError(
+            f"train_neural_network.{argument} must have arrays of one length, above 0; received lengths"
+            f" {', '.join(map(str, lengths))}"
+        )
+
+
+def count_batches(data: Any, batch_size: int) -> int | None:
+    """Return the number of batches in an epoch, or None where the dataset does not know it."""
+    if not is_dataset(data):
+        samples = int(keras.tree.flatten(data)[0].shape[0])
+        return -(-samples // batch_size)
+    if isinstance(data, keras.utils.PyDataset):
+        return data.num_batches
+    if hasattr(data, "cardinality"):
+        return int(data.cardinality()) if int(data.cardinality()) > 0 else None
+    try:
+        return len(data)
+    except TypeError:  # A generator, or a DataLoader over a stream.
+        return None
+
+
+def fit_arguments(data: Any, batch_size: int, shuffle: bool) -> dict[str, Any]:
+    """Return the arguments of `fit` that say how batches are made."""
+    if not is_dataset(data):
+        return {"batch_size": batch_size, "shuffle": shuffle}
+    # Of the datasets only PyDataset can be shuffled from outside; Keras warns about the others.
+    return {"shuffle": shuffle and isinstance(data, keras.utils.PyDataset)}
+
+
+def _is_torch_loader(data: Any) -> bool:
+    return any(base.__module__.startswith("torch.utils.data") for base in type(data).__mro__)

@@ -1,0 +1,180 @@
+"""One call that trains, whatever is trained: two functions or a Keras model."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_neural_opt import optimizers
+from keras_neural_opt.schedules._configs import in_epochs
+from keras_neural_opt.training._data import check_data, count_batches, is_dataset
+from keras_neural_opt.training._function_model import FunctionModel
+from keras_neural_opt.training._result import TrainingResult
+from keras_neural_opt.training._settings import OWNER, Settings
+
+_TRACED = (
+    f"{OWNER}: gradient_function is None, so the backend traces and differentiates loss_function: compute the loss with"
+    " keras.ops or the backend's own functions, not with NumPy, or pass a gradient_function."
+)
+
+
+def train(
+    model_or_loss: Any,
+    gradient_function: Any,
+    initial_weights: Any,
+    training_data: Any,
+    validation_data: Any,
+    optimizer: Any,
+    loss: Any,
+    callbacks: Sequence[Any],
+    settings: Settings,
+) -> TrainingResult:
+    """Check everything, then train; the arguments are those of `keras_neural_opt.train_neural_network`."""
+    check_data(training_data, "training_data")
+    if validation_data is not None:
+        check_data(validation_data, "validation_data")
+    optimizer = _checked_optimizer(optimizer, model_or_loss)
+    batches = _batches(training_data, settings)
+    is_model = isinstance(model_or_loss, keras.Model)
+    (_check_model if is_model else _check_functions)(model_or_loss, gradient_function, initial_weights, loss)
+    _count_epochs(optimizer, batches)
+    if settings.seed is not None:
+        keras.utils.set_random_seed(settings.seed)
+    if is_model:
+        model = _compiled_model(model_or_loss, initial_weights, optimizer, loss, settings)
+    else:
+        model = _compiled_functions(model_or_loss, gradient_function, initial_weights, optimizer, settings)
+    history = _fit(model, training_data, validation_data, callbacks, settings)
+    weights = model.get_weights() if is_model else model.pack(model.get_weights())
+    return TrainingResult(weights, {name: [float(value) for value in values] for name, values in history.items()})
+
+
+def _checked_optimizer(optimizer: Any, model: Any) -> Any:
+    if isinstance(optimizer, str):
+        return optimizers.get(optimizer)
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise ValueError(f"{OWNER}.optimizer must be a name or a Keras optimizer; received {optimizer!r}")
+    if optimizer.built and getattr(model, "optimizer", None) is not optimizer:
+        raise ValueError(
+            f"{OWNER}.optimizer must be new for each training; received one whose state belongs to other weights."
+            " Call create_neural_optimizer again"
+        )
+    return optimizer
+
+
+def _check_functions(loss_function: Any, gradient_function: Any, initial_weights: Any, loss: Any) -> None:
+    if not callable(loss_function):
+        raise ValueError(f"{OWNER}.loss_function must be a function or a Keras model; received {loss_function!r}")
+    if gradient_function is not None and not callable(gradient_function):
+        raise ValueError(f"{OWNER}.gradient_function must be None or a function; received {gradient_function!r}")
+    if loss is not None:
+        raise ValueError(f"{OWNER}.loss must be None unless a Keras model is trained; received {loss!r}")
+    arrays = keras.tree.flatten(initial_weights)
+    if not arrays or not all(_is_numeric(array) for array in arrays):
+        raise ValueError(
+            f"{OWNER}.initial_weights must be an array, or lists, tuples and dictionaries of arrays of numbers; received"
+            f" {initial_weights!r}"
+        )
+
+
+def _is_numeric(array: Any) -> bool:
+    return array is not None and np.asarray(keras.ops.convert_to_numpy(array)).dtype.kind in "fiu"
+
+
+def _check_model(model: Any, gradient_function: Any, initial_weights: Any, loss: Any) -> None:
+    if gradient_function is not None:
+        raise ValueError(
+            f"{OWNER}.gradient_function must be None when a Keras model is trained; received {gradient_function!r}"
+        )
+    if loss is None and getattr(model, "loss", None) is None:
+        raise ValueError(
+            f"{OWNER}.loss must be a Keras loss or its name where the model was not compiled with one; received None"
+        )
+
+
+def _batches(training_data: Any, settings: Settings) -> int | None:
+    batches = settings.steps_per_epoch or count_batches(training_data, settings.batch_size)
+    if batches is None and not hasattr(training_data, "element_spec"):
+        raise ValueError(
+            f"{OWNER}.steps_per_epoch must be given for data that does not know its length; received None"
+        )
+    return batches
+
+
+def _count_epochs(optimizer: Any, batches: int | None) -> None:
+    """Let a schedule whose unit is open count epochs."""
+    schedule = optimizer._learning_rate
+    if not hasattr(schedule, "in_open_unit"):
+        return
+    if batches is None:
+        raise ValueError(
+            f"{OWNER}.steps_per_epoch must be given, for the scheduler to count epochs of data that does not know its"
+            " length; received None"
+        )
+    optimizer.learning_rate = in_epochs(schedule, batches / (optimizer.gradient_accumulation_steps or 1))
+
+
+def _compiled_functions(
+    loss_function: Any, gradient_function: Any, initial_weights: Any, optimizer: Any, settings: Settings
+) -> FunctionModel:
+    eager = settings.run_eagerly
+    if eager is None:
+        eager = gradient_function is not None and not settings.jit_compile
+    model = FunctionModel(loss_function, gradient_function, initial_weights, on_numpy=eager)
+    model.compile(optimizer=optimizer, run_eagerly=eager, jit_compile=_or_auto(settings.jit_compile))
+    return model
+
+
+def _compiled_model(model: Any, initial_weights: Any, optimizer: Any, loss: Any, settings: Settings) -> Any:
+    if initial_weights is not None:
+        model.set_weights(initial_weights)
+    # Keras keeps the metrics of an earlier compile where none are given.
+    model.compile(
+        optimizer=optimizer,
+        loss=model.loss if loss is None else loss,
+        run_eagerly=bool(settings.run_eagerly),
+        jit_compile=_or_auto(settings.jit_compile),
+    )
+    return model
+
+
+def _or_auto(jit_compile: bool | None) -> bool | str:
+    return "auto" if jit_compile is None else jit_compile
+
+
+def _fit(
+    model: Any, training_data: Any, validation_data: Any, callbacks: Sequence[Any], settings: Settings
+) -> dict[str, list[Any]]:
+    is_functions = isinstance(model, FunctionModel)
+    # A tuple of one keeps Keras from taking the user's structure apart.
+    whole = is_functions and not is_dataset(training_data)
+    arguments = _training_arguments((training_data,) if whole else training_data, settings)
+    if validation_data is not None:
+        whole = is_functions and not is_dataset(validation_data)
+        arguments["validation_data"] = (validation_data,) if whole else validation_data
+        arguments["validation_steps"] = settings.validation_steps
+    if settings.early_stopping_patience is not None:
+        monitor = "loss" if validation_data is None else "val_loss"
+        callbacks = [*callbacks, _early_stopping(monitor, settings.early_stopping_patience)]
+    try:
+        return model.fit(verbose=0, callbacks=list(callbacks), epochs=settings.epochs, **arguments).history
+    except Exception as error:
+        if is_functions and model.gradient_function is None:
+            error.add_note(_TRACED)
+        raise
+
+
+def _training_arguments(training_data: Any, settings: Settings) -> dict[str, Any]:
+    shared = {"steps_per_epoch": settings.steps_per_epoch}
+    if is_dataset(training_data):
+        # Of the datasets only PyDataset can be shuffled from outside; Keras warns about the others.
+        can_shuffle = isinstance(training_data, keras.utils.PyDataset)
+        return shared | {"x": training_data, "shuffle": settings.shuffle and can_shuffle}
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(training_data)
+    arrays = {"x": x, "y": y, "sample_weight": sample_weight}
+    return shared | arrays | {"batch_size": settings.batch_size, "shuffle": settings.shuffle}
+
+
+def _early_stopping(monitor: str, patience: int) -> Any:
+    return keras.callbacks.EarlyStopping(monitor, patience=patience, restore_best_weights=True)

@@ -1,0 +1,82 @@
+"""One backend a process, chosen and set up before Keras is imported; the same seed before every test."""
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+from pathlib import Path
+
+import pytest
+
+BACKENDS = ("jax", "torch", "tensorflow")
+
+
+def choose_backend() -> str:
+    """Return `KERAS_BACKEND`, or the first installed backend."""
+    chosen = os.environ.get("KERAS_BACKEND") or next(filter(importlib.util.find_spec, BACKENDS), "")
+    if chosen not in BACKENDS:
+        raise pytest.UsageError(f"KERAS_BACKEND must be one of {', '.join(BACKENDS)}, installed; received {chosen!r}")
+    return chosen
+
+
+def prepare_devices(backend: str) -> None:
+    """Split the CPU into several devices, which a backend allows only before it computes anything."""
+    if backend == "jax":
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count=4".strip()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        two_cpus = [tf.config.LogicalDeviceConfiguration(), tf.config.LogicalDeviceConfiguration()]
+        tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two_cpus)
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ["KERAS_BACKEND"] = BACKEND = choose_backend()
+prepare_devices(BACKEND)
+
+import keras  # noqa: E402  the lines above must come first
+
+
+def pytest_report_header() -> str:
+    """Say what the tests run on."""
+    package = BACKEND
+    if BACKEND == "tensorflow" and not _installed("tensorflow"):
+        package = "tensorflow-cpu"
+    version = importlib.metadata.version(package)
+    return f"backend: {package} {version}, keras {keras.__version__}, python {platform.python_version()}"
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.distribution(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Start every test from the same random state, whatever ran before it."""
+    keras.utils.set_random_seed(20190808)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data sets: `KNO_DATA`, or `../shared/data` beside the checkout."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("KNO_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"no data sets: set KNO_DATA to their folder ({folder} does not exist)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mirrored():
+    """The one MirroredStrategy of this process: collectives of two of them get in each other's way."""
+    if BACKEND != "tensorflow":
+        pytest.skip("tf.distribute exists on TensorFlow only")
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

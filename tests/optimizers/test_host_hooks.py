@@ -1,0 +1,245 @@
+"""Each private hook of Keras that we stand on, pinned: a new Keras that moves one fails here, by name.
+
+`docs/concepts/host_hooks.md` lists them; a test of the documentation compares the two.
+"""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_neural_opt as kno
+
+BACKEND = keras.backend.backend()
+
+tensorflow_only = pytest.mark.skipif(BACKEND != "tensorflow", reason="a hook of Keras' TensorFlow backend")
+jax_only = pytest.mark.skipif(BACKEND != "jax", reason="a hook of Keras' JAX backend")
+not_tensorflow = pytest.mark.skipif(BACKEND == "tensorflow", reason="Keras has no stateless apply on TensorFlow")
+
+
+def built(optimizer=None):
+    variables = [keras.Variable([1.0, 2.0], name="a"), keras.Variable([3.0], name="b")]
+    optimizer = optimizer or keras.optimizers.SGD(0.5)
+    optimizer.build(variables)
+    return optimizer, variables
+
+
+class Recorder(keras.optimizers.SGD):
+    """Notes which of its hooks Keras calls, in order."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.calls = ()
+
+    def _noted(self, name):
+        self.calls = (*self.calls, name)
+
+    def finalize_variable_values(self, var_list):
+        self._noted("finalize_variable_values")
+        super().finalize_variable_values(var_list)
+
+    def save_own_variables(self, store):
+        self._noted("save_own_variables")
+        super().save_own_variables(store)
+
+
+def test_iterations_is_a_variable_that_counts_calls():
+    optimizer, variables = built()
+    optimizer.apply([ops.ones(2), ops.ones(1)], variables)
+    assert isinstance(optimizer._iterations, keras.Variable)
+    assert int(optimizer._iterations) == 1
+
+
+def test_learning_rate_holds_the_variable_or_the_schedule():
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
+    assert isinstance(keras.optimizers.SGD(0.1)._learning_rate, keras.Variable)
+    assert keras.optimizers.SGD(schedule)._learning_rate is schedule
+
+
+def test_get_current_learning_rate_is_what_the_property_reads():
+    class Fixed(keras.optimizers.SGD):
+        def _get_current_learning_rate(self):
+            return 0.25
+
+    assert Fixed().learning_rate == 0.25
+
+
+def test_trainable_variables_and_get_variable_index():
+    optimizer, variables = built()
+    assert [v.path for v in optimizer._trainable_variables] == [v.path for v in variables]
+    assert [optimizer._get_variable_index(v) for v in reversed(variables)] == [1, 0]
+
+
+def test_check_variables_are_known():
+    optimizer, variables = built()
+    optimizer._check_variables_are_known(variables)
+    with pytest.raises(ValueError, match="Unknown variable"):
+        optimizer._check_variables_are_known([keras.Variable([1.0])])
+
+
+def test_filter_empty_gradients():
+    optimizer, variables = built()
+    gradient = ops.ones(2)
+    with pytest.warns(UserWarning, match="Gradients do not exist"):
+        gradients, kept = optimizer._filter_empty_gradients([gradient, None], variables)
+    assert gradients[0] is gradient
+    assert kept == variables[:1]
+
+
+def test_overwrite_variables_directly_with_gradients():
+    optimizer, variables = built()
+    variables[1].overwrite_with_gradient = True
+    assert optimizer._overwrite_variable_with_gradient(variables[1])
+    assert not optimizer._overwrite_variable_with_gradient(variables[0])
+    _, kept = optimizer._overwrite_variables_directly_with_gradients([ops.ones(2), ops.ones(1) * 7], variables)
+    assert kept == variables[:1]
+    np.testing.assert_array_equal(variables[1].numpy(), [7.0])
+
+
+def test_accumulated_gradients_and_moving_averages_are_made_by_build():
+    optimizer, variables = built(keras.optimizers.SGD(0.5, use_ema=True, gradient_accumulation_steps=2))
+    for made in (optimizer._accumulated_gradients, optimizer._model_variables_moving_average):
+        assert [tuple(v.shape) for v in made] == [tuple(v.shape) for v in variables]
+
+
+def test_track_variable_makes_a_variable_the_optimizers_own():
+    optimizer, _ = built()
+    seed = keras.random.SeedGenerator(1)
+    optimizer._track_variable(seed.state)
+    assert optimizer.variables[-1] is seed.state
+
+
+def test_finalize_calls_overwrite_model_variables_with_average_value():
+    optimizer, variables = built(keras.optimizers.SGD(0.5, use_ema=True))
+    called = []
+    optimizer._overwrite_model_variables_with_average_value = called.append
+    optimizer.finalize_variable_values(variables)
+    assert called == [variables]
+
+
+@pytest.mark.slow
+def test_fit_finalizes_also_after_an_error():
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyError("stop")
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(Recorder(), "mse")
+    with pytest.raises(KeyError):
+        model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0, callbacks=[Stop()])
+    expected = ("finalize_variable_values",) if BACKEND == "jax" else ()
+    assert model.optimizer.calls == expected
+
+
+def test_keras_saves_through_save_own_variables(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(Recorder(), "mse")
+    model.optimizer.build(model.trainable_variables)
+    model.save_weights(tmp_path / "x.weights.h5")
+    assert model.optimizer.calls == ("save_own_variables",)
+
+
+def test_custom_objects_resolve_bare_names():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("radam", "mse")
+    assert isinstance(model.optimizer, kno.optimizers.RAdam)
+    model.compile("adam", "mse")
+    assert not isinstance(model.optimizer, kno.optimizers.Adam), "a name of Keras' own must stay Keras'"
+    model.compile("keras_neural_opt>Adam", "mse")
+    assert isinstance(model.optimizer, kno.optimizers.Adam)
+
+
+@pytest.mark.parametrize("optimizer", [keras.optimizers.LossScaleOptimizer, keras.optimizers.MultiOptimizer])
+def test_wrappers_of_keras_call_apply_and_build(optimizer):
+    source = inspect.getsource(optimizer)
+    assert ".build(" in source
+    assert ".apply(" in source
+
+
+@not_tensorflow
+def test_stateless_apply_runs_apply_in_a_stateless_scope():
+    from keras.src.backend.common.stateless_scope import get_stateless_scope, in_stateless_scope
+
+    seen = []
+
+    class Looks(keras.optimizers.SGD):
+        def _backend_update_step(self, grads, trainable_variables, learning_rate):
+            scope = get_stateless_scope()
+            seen.append((in_stateless_scope(), id(trainable_variables[0]) in scope.state_mapping))
+
+    optimizer, variables = built(Looks())
+    gradients = [ops.ones(2), ops.ones(1)]
+    optimizer.stateless_apply([v.value for v in optimizer.variables], gradients, [v.value for v in variables])
+    assert seen == [(True, True)]
+    assert get_stateless_scope() is None
+
+
+@not_tensorflow
+def test_stateless_apply_leaves_its_arguments_alone():
+    optimizer, variables = built(kno.optimizers.Adam(0.1))
+    before = [ops.copy(v.value) for v in variables]
+    state = [ops.copy(v.value) for v in optimizer.variables]
+    new, new_state = optimizer.stateless_apply(state, [ops.ones(2), ops.ones(1)], before)
+    np.testing.assert_array_equal(ops.convert_to_numpy(before[0]), [1.0, 2.0])
+    np.testing.assert_array_equal(variables[0].numpy(), [1.0, 2.0])
+    np.testing.assert_allclose(ops.convert_to_numpy(new[0]), [0.9, 1.9], rtol=1e-6)
+    assert [int(s[0]) for s in (state, new_state)] == [0, 1]
+
+
+@jax_only
+def test_a_purged_variable_has_no_value():
+    variable = keras.Variable([1.0])
+    variable._value = None
+    with pytest.raises(TypeError):
+        _ = variable.value
+    assert not kno._core.backend.native.has_value(variable)
+
+
+@tensorflow_only
+def test_convert_to_tensor_returns_the_variable_itself():
+    variable = keras.Variable([1.0])
+    alias = ops.convert_to_tensor(variable)
+    value = kno._core.backend.native.read(variable)
+    variable.assign([2.0])
+    assert float(np.asarray(alias)[0]) == 2.0
+    assert float(value[0]) == 1.0
+
+
+@tensorflow_only
+def test_all_reduce_sum_gradients_sums_over_replicas(mirrored):
+    import tensorflow as tf
+
+    with mirrored.scope():
+        optimizer, variables = built()
+
+    def step():
+        native = [v.value for v in variables]
+        gradients = [tf.ones(2), tf.ones(1)]
+        return [g for g, _ in optimizer._all_reduce_sum_gradients(list(zip(gradients, native, strict=True)))]
+
+    summed = mirrored.run(step)
+    assert optimizer._distribution_strategy is mirrored
+    np.testing.assert_array_equal(mirrored.experimental_local_results(summed[0])[1], [2.0, 2.0])
+
+
+@tensorflow_only
+def test_one_update_reads_and_assigns_every_local_copy(mirrored):
+    import tensorflow as tf
+
+    with mirrored.scope():
+        first, other = keras.Variable([1.0]), keras.Variable([2.0])
+
+    def local(_, scale):
+        other.assign(tf.convert_to_tensor(other.value) * scale)
+
+    def across(strategy, scale):
+        strategy.extended.update(first.value, local, args=(scale,), group=False)
+
+    def step():
+        tf.__internal__.distribute.interim.maybe_merge_call(across, mirrored, tf.constant(3.0))
+
+    mirrored.run(step)
+    copies = mirrored.experimental_local_results(other.value)
+    assert [float(c[0]) for c in copies] == [6.0, 6.0]
