@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def named_options(
-    owner: str, given: Any, keywords: Mapping[str, Any], spellings: Mapping[str, str]
-) -> dict[str, Any]:
+def named_options(owner: str, given: Any, keywords: Mapping[str, Any], spellings: Mapping[str, str]) -> dict[str, Any]:
     """Return the options by the names that `owner` uses.
 
     Args:

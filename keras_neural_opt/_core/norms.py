@@ -18,8 +18,7 @@ def tensor_norms(x: Tensors) -> Any:
     fast = native.two_norms(x.tensors)
 
     def safe() -> Any:
-        top = native.largest(x.tensors)
-        unit = native.where(native.isfinite(top) & (top > 0), top, native.ones_like(top))
+        unit = _unit(native.largest(x.tensors))
         return native.two_norms([y / like(unit[i], y) for i, y in enumerate(x.tensors)]) * unit
 
     return native.choose(native.all_finite(fast), lambda: fast, safe)
@@ -28,6 +27,10 @@ def tensor_norms(x: Tensors) -> Any:
 def global_norm(x: Tensors) -> Scalar:
     """Return the 2-norm of all elements together, or something not finite if an element is not."""
     norms = tensor_norms(x)
-    top = native.largest([norms])[0]
-    unit = native.where(native.isfinite(top) & (top > 0), top, native.ones_like(top))
+    unit = _unit(native.largest([norms])[0])
     return native.two_norms([norms / unit])[0] * unit
+
+
+def _unit(top: Any) -> Any:
+    # Not above 2**120: XLA divides by multiplying with the reciprocal, which must not be so small that it becomes 0.
+    return native.where(native.isfinite(top) & (top > 0), native.minimum(top, 2.0**120), native.ones_like(top))
