@@ -76,9 +76,14 @@ class TrainingProgress(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Replace the bar by the table."""
         if self._bar:
+            self.close()
+            self._console.print(self._summary())
+
+    def close(self) -> None:
+        """Take the bar away, which a training that failed leaves behind."""
+        if self._bar:
             self._bar.stop()
             self._bar = None
-            self._console.print(self._summary())
 
     def _summary(self) -> Table:
         seconds = time.perf_counter() - self._start

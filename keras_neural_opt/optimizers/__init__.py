@@ -14,7 +14,6 @@ from keras_neural_opt.optimizers._sgd import SGD
 from keras_neural_opt.optimizers._slot import Slot
 
 __all__ = [
-    "SGD",
     "AdaBound",
     "Adadelta",
     "Adagrad",
@@ -23,6 +22,7 @@ __all__ = [
     "RAdam",
     "RMSprop",
     "RuleOptimizer",
+    "SGD",
     "Slot",
     "available",
     "get",

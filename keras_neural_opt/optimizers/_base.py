@@ -45,7 +45,7 @@ class RuleOptimizer(KerasInterface):
     weight decay, the rule and the constraints change the variables; their moving average follows.
 
     Class attributes of a subclass:
-        slots: Names (or `Slot`s) of the state kept for each variable, in the order in which the rule takes it. May be a
+        slots: Names, or `Slot` objects, of the state kept for each variable, in the order in which the rule takes it. May be a
             property, where an option decides.
         elementwise: Whether the rule computes each element on its own (default). A rule that takes norms over a
             variable must say `False`.
@@ -65,7 +65,7 @@ class RuleOptimizer(KerasInterface):
         loss_scale_factor: None or a number > 0 that the loss is multiplied by and the gradients are divided by.
         gradient_accumulation_steps: None or the number >= 2 of calls whose mean gradient makes one effective step.
         name: The optimizer's name.
-        gradient_transforms: `GradientTransform`s that run after the clipping, in order.
+        gradient_transforms: `GradientTransform` objects that run after the clipping, in order.
         weight_decay_mask: Which variables are decayed: None (all), `"no_bias"`, `"no_norm_no_bias"`, `"matrices_only"`,
             a list of regular expressions found in the variable's path (`"!..."` leaves out), or a function of the
             variable.
@@ -90,7 +90,7 @@ class RuleOptimizer(KerasInterface):
         ...         return descend(p, m, lr), m
         >>> v = keras.Variable([1.0, 2.0])
         >>> Momentum(0.1).apply([keras.ops.ones(2)], [v])
-        >>> v.numpy().round(3).tolist()
+        >>> v.numpy().astype("float64").round(3).tolist()
         [0.99, 1.99]
     """
 

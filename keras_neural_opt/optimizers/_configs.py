@@ -124,5 +124,5 @@ def _schedule(config: OptimizerConfig, lr_scheduler: Any, steps_per_epoch: int |
 
 
 def _default_learning_rate(name: str) -> float:
-    default: float = inspect.signature(optimizer_class(name).__init__).parameters["learning_rate"].default
+    default: float = inspect.signature(optimizer_class(name)).parameters["learning_rate"].default
     return default

@@ -14,6 +14,11 @@ class Slot:
         initializer: A Keras initializer or its name. Defaults to zeros.
         shape: A function from the variable's shape to the slot's. Defaults to the variable's own shape.
         dtype: The slot's dtype. Defaults to the variable's own.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> class Counting(kno.optimizers.RuleOptimizer):
+        ...     slots = ("momentum", kno.optimizers.Slot("count", shape=lambda shape: (), dtype="int32"))
     """
 
     name: str

@@ -1,10 +1,28 @@
 """What kind of data the user gave, and whether it can be trained on."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import GeneratorType
 from typing import Any
 
 import keras
+
+
+@dataclass(frozen=True)
+class Data:
+    """What to train on, and what to validate on or None. Checked when made.
+
+    Raises:
+        ValueError: It is nothing that `fit` takes.
+    """
+
+    training: Any
+    validation: Any = None
+
+    def __post_init__(self) -> None:
+        check_data(self.training, "training_data")
+        if self.validation is not None:
+            check_data(self.validation, "validation_data")
 
 
 def is_dataset(data: Any) -> bool:
@@ -48,14 +66,6 @@ def count_batches(data: Any, batch_size: int) -> int | None:
         return len(data)
     except TypeError:  # A generator, or a DataLoader over a stream.
         return None
-
-
-def fit_arguments(data: Any, batch_size: int, shuffle: bool) -> dict[str, Any]:
-    """Return the arguments of `fit` that say how batches are made."""
-    if not is_dataset(data):
-        return {"batch_size": batch_size, "shuffle": shuffle}
-    # Of the datasets only PyDataset can be shuffled from outside; Keras warns about the others.
-    return {"shuffle": shuffle and isinstance(data, keras.utils.PyDataset)}
 
 
 def _is_torch_loader(data: Any) -> bool:

@@ -4,6 +4,7 @@ import html
 import io
 import re
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -102,9 +103,8 @@ def result_page(result: "TrainingResult") -> str:
         f"<p>{result.epochs_run} epochs, final loss {result.final_loss:.6g},"
         f" {'converged' if result.converged else 'not converged'}.</p>"
     )
-    rows = [
-        (epoch + 1, *(f"{result.history[name][epoch]:.6g}" for name in names)) for epoch in range(result.epochs_run)
-    ]
+    columns = ([f"{value:.6g}" for value in result.history[name]] for name in names)
+    rows = zip_longest(range(1, result.epochs_run + 1), *columns, fillvalue="")
     figure = html_figure(result.plot(), "Loss over the epochs")
     table = html_table("One row an epoch", ("epoch", *names), rows)
     return html_page("Training result", f"{summary}\n{figure}\n<h2>History</h2>\n{table}")
@@ -113,9 +113,15 @@ def result_page(result: "TrainingResult") -> str:
 def _in_text_color(figure: "Figure") -> "Figure":
     for axes in figure.axes:
         axes.tick_params(which="both", colors=_TEXT_COLOR)
-        for part in (axes.title, axes.xaxis.label, axes.yaxis.label, *axes.spines.values()):
-            part.set_color(_TEXT_COLOR)
+        for spine in axes.spines.values():
+            spine.set_color(_TEXT_COLOR)
         legend = axes.get_legend()
-        for text in [*axes.texts, *(legend.get_texts() if legend else [])]:
+        for text in [
+            axes.title,
+            axes.xaxis.label,
+            axes.yaxis.label,
+            *axes.texts,
+            *(legend.get_texts() if legend else []),
+        ]:
             text.set_color(_TEXT_COLOR)
     return figure

@@ -1,6 +1,6 @@
 """How a training runs, apart from what is trained on what."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from keras_neural_opt._core.arguments import check_arguments, flag, integer, optional
 
@@ -26,16 +26,15 @@ class Settings:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        rules = {
-            "epochs": integer(self.epochs, 1),
-            "batch_size": integer(self.batch_size, 1),
-            "shuffle": flag(self.shuffle),
-            "early_stopping_patience": optional(integer(self.early_stopping_patience, 1)),
-            "steps_per_epoch": optional(integer(self.steps_per_epoch, 1)),
-            "validation_steps": optional(integer(self.validation_steps, 1)),
-            "run_eagerly": optional(flag(self.run_eagerly)),
-            "jit_compile": optional(flag(self.jit_compile)),
-            "seed": optional(integer(self.seed, 0, 2**32 - 1)),
-        }
-        assert rules.keys() == asdict(self).keys()
-        check_arguments(OWNER, **rules)
+        check_arguments(
+            OWNER,
+            epochs=integer(self.epochs, 1),
+            batch_size=integer(self.batch_size, 1),
+            shuffle=flag(self.shuffle),
+            early_stopping_patience=optional(integer(self.early_stopping_patience, 1)),
+            steps_per_epoch=optional(integer(self.steps_per_epoch, 1)),
+            validation_steps=optional(integer(self.validation_steps, 1)),
+            run_eagerly=optional(flag(self.run_eagerly)),
+            jit_compile=optional(flag(self.jit_compile)),
+            seed=optional(integer(self.seed, 0, 2**32 - 1)),
+        )

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_neural_opt import optimizers
 from keras_neural_opt.schedules._configs import in_epochs
-from keras_neural_opt.training._data import check_data, count_batches, is_dataset
+from keras_neural_opt.training._data import Data, count_batches, is_dataset
 from keras_neural_opt.training._function_model import FunctionModel
 from keras_neural_opt.training._result import TrainingResult
 from keras_neural_opt.training._settings import OWNER, Settings
@@ -23,19 +23,15 @@ def train(
     model_or_loss: Any,
     gradient_function: Any,
     initial_weights: Any,
-    training_data: Any,
-    validation_data: Any,
+    data: Data,
     optimizer: Any,
     loss: Any,
     callbacks: Sequence[Any],
     settings: Settings,
 ) -> TrainingResult:
     """Check everything, then train; the arguments are those of `keras_neural_opt.train_neural_network`."""
-    check_data(training_data, "training_data")
-    if validation_data is not None:
-        check_data(validation_data, "validation_data")
     optimizer = _checked_optimizer(optimizer, model_or_loss)
-    batches = _batches(training_data, settings)
+    batches = _batches(data.training, settings)
     is_model = isinstance(model_or_loss, keras.Model)
     (_check_model if is_model else _check_functions)(model_or_loss, gradient_function, initial_weights, loss)
     _count_epochs(optimizer, batches)
@@ -45,7 +41,7 @@ def train(
         model = _compiled_model(model_or_loss, initial_weights, optimizer, loss, settings)
     else:
         model = _compiled_functions(model_or_loss, gradient_function, initial_weights, optimizer, settings)
-    history = _fit(model, training_data, validation_data, callbacks, settings)
+    history = _fit(model, data, callbacks, settings)
     weights = model.get_weights() if is_model else model.pack(model.get_weights())
     return TrainingResult(weights, {name: [float(value) for value in values] for name, values in history.items()})
 
@@ -73,8 +69,8 @@ def _check_functions(loss_function: Any, gradient_function: Any, initial_weights
     arrays = keras.tree.flatten(initial_weights)
     if not arrays or not all(_is_numeric(array) for array in arrays):
         raise ValueError(
-            f"{OWNER}.initial_weights must be an array, or lists, tuples and dictionaries of arrays of numbers; received"
-            f" {initial_weights!r}"
+            f"{OWNER}.initial_weights must be an array, or lists, tuples and dictionaries of arrays of numbers;"
+            f" received {initial_weights!r}"
         )
 
 
@@ -96,9 +92,7 @@ def _check_model(model: Any, gradient_function: Any, initial_weights: Any, loss:
 def _batches(training_data: Any, settings: Settings) -> int | None:
     batches = settings.steps_per_epoch or count_batches(training_data, settings.batch_size)
     if batches is None and not hasattr(training_data, "element_spec"):
-        raise ValueError(
-            f"{OWNER}.steps_per_epoch must be given for data that does not know its length; received None"
-        )
+        raise ValueError(f"{OWNER}.steps_per_epoch must be given for data that does not know its length; received None")
     return batches
 
 
@@ -143,22 +137,25 @@ def _or_auto(jit_compile: bool | None) -> bool | str:
     return "auto" if jit_compile is None else jit_compile
 
 
-def _fit(
-    model: Any, training_data: Any, validation_data: Any, callbacks: Sequence[Any], settings: Settings
-) -> dict[str, list[Any]]:
+def _fit(model: Any, data: Data, callbacks: Sequence[Any], settings: Settings) -> dict[str, list[Any]]:
     is_functions = isinstance(model, FunctionModel)
-    # A tuple of one keeps Keras from taking the user's structure apart.
-    whole = is_functions and not is_dataset(training_data)
-    arguments = _training_arguments((training_data,) if whole else training_data, settings)
-    if validation_data is not None:
-        whole = is_functions and not is_dataset(validation_data)
-        arguments["validation_data"] = (validation_data,) if whole else validation_data
-        arguments["validation_steps"] = settings.validation_steps
+
+    def whole(part: Any) -> Any:
+        # A tuple of one keeps Keras from taking the structure of a user's batch apart.
+        return (part,) if is_functions and part is not None and not is_dataset(part) else part
+
     if settings.early_stopping_patience is not None:
-        monitor = "loss" if validation_data is None else "val_loss"
-        callbacks = [*callbacks, _early_stopping(monitor, settings.early_stopping_patience)]
+        callbacks = [*callbacks, _early_stopping(data, settings.early_stopping_patience)]
     try:
-        return model.fit(verbose=0, callbacks=list(callbacks), epochs=settings.epochs, **arguments).history
+        return model.fit(
+            **_training_arguments(whole(data.training), settings),
+            epochs=settings.epochs,
+            steps_per_epoch=settings.steps_per_epoch,
+            validation_data=whole(data.validation),
+            validation_steps=settings.validation_steps,
+            callbacks=list(callbacks),
+            verbose=0,
+        ).history
     except Exception as error:
         if is_functions and model.gradient_function is None:
             error.add_note(_TRACED)
@@ -166,15 +163,15 @@ def _fit(
 
 
 def _training_arguments(training_data: Any, settings: Settings) -> dict[str, Any]:
-    shared = {"steps_per_epoch": settings.steps_per_epoch}
     if is_dataset(training_data):
         # Of the datasets only PyDataset can be shuffled from outside; Keras warns about the others.
         can_shuffle = isinstance(training_data, keras.utils.PyDataset)
-        return shared | {"x": training_data, "shuffle": settings.shuffle and can_shuffle}
+        return {"x": training_data, "shuffle": settings.shuffle and can_shuffle}
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(training_data)
     arrays = {"x": x, "y": y, "sample_weight": sample_weight}
-    return shared | arrays | {"batch_size": settings.batch_size, "shuffle": settings.shuffle}
+    return arrays | {"batch_size": settings.batch_size, "shuffle": settings.shuffle}
 
 
-def _early_stopping(monitor: str, patience: int) -> Any:
-    return keras.callbacks.EarlyStopping(monitor, patience=patience, restore_best_weights=True)
+def _early_stopping(data: Data, patience: int) -> Any:
+    monitor = "loss" if data.validation is None else "val_loss"
+    return keras.callbacks.EarlyStopping(monitor, mode="min", patience=patience, restore_best_weights=True)

@@ -1,0 +1,519 @@
+"""The one-call API: functions that configure, train and read results, and delegate to the classes of this library."""
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_neural_opt.callbacks import TrainingProgress
+from keras_neural_opt.optimizers import RuleOptimizer
+from keras_neural_opt.optimizers._configs import OptimizerConfig, configured_optimizer, optimizer_config
+from keras_neural_opt.schedules._configs import SchedulerConfig, cosine_annealing_config
+from keras_neural_opt.training import TrainingResult
+from keras_neural_opt.training._convergence import final_loss, has_converged, history_of
+from keras_neural_opt.training._data import Data
+from keras_neural_opt.training._settings import Settings
+from keras_neural_opt.training._train import train
+
+__all__ = [
+    "converged",
+    "create_adabound_config",
+    "create_adadelta_config",
+    "create_adagrad_config",
+    "create_adam_config",
+    "create_adamw_config",
+    "create_cosine_annealing_scheduler",
+    "create_neural_optimizer",
+    "create_radam_config",
+    "create_rmsprop_config",
+    "create_sgd_config",
+    "get_final_loss",
+    "get_final_weights",
+    "get_training_history",
+    "l2_penalty",
+    "train_neural_network",
+]
+
+
+def create_sgd_config(config: Any = None, /, **options: Any) -> OptimizerConfig:
+    """Return a checked configuration of `optimizers.SGD`.
+
+    Args:
+        config: None, a mapping or a list of (name, value) pairs of options.
+        **options: Options as keywords, here with their defaults:
+            `learning_rate` (0.01), `momentum` (0.0), `nesterov` (False),
+            and the arguments of every optimizer, such as `weight_decay` or `weight_decay_mask`.
+
+    Returns:
+        A configuration for `create_neural_optimizer("sgd", config=...)`.
+
+    Raises:
+        ValueError: An option is unknown, given twice or breaks its rule.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> config = kno.create_sgd_config(learning_rate=0.1, momentum=0.9, nesterov=True)
+
+    Note:
+        torch's `weight_decay` in SGD is `weight_decay_mode="l2"` here, and its momentum buffer is not multiplied by the
+        learning rate: with a constant rate both give the same weights.
+    """
+    return optimizer_config("sgd", config, options)
+
+
+def create_adam_config(config: Any = None, /, **options: Any) -> OptimizerConfig:
+    """Return a checked configuration of `optimizers.Adam`.
+
+    Args:
+        config: None, a mapping or a list of (name, value) pairs of options.
+        **options: Options as keywords, here with their defaults:
+            `learning_rate` or `lr` (0.001), `beta_1` or `beta1` (0.9), `beta_2` or `beta2` (0.999),
+            `epsilon` or `eps` (1e-7), `amsgrad` (False),
+            and the arguments of every optimizer, such as `weight_decay` or `weight_decay_mask`.
+
+    Returns:
+        A configuration for `create_neural_optimizer("adam", config=...)`.
+
+    Raises:
+        ValueError: An option is unknown, given twice or breaks its rule.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> config = kno.create_adam_config(lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=1e-4)
+
+    Note:
+        `weight_decay` is decoupled, as in AdamW. PyTorch users: what `torch.optim.Adam(weight_decay=...)` does is
+        `weight_decay_mode="l2"`; their epsilon is added to the corrected root, ours to the uncorrected
+        one, as in Keras.
+    """
+    return optimizer_config("adam", config, options)
+
+
+def create_adamw_config(config: Any = None, /, **options: Any) -> OptimizerConfig:
+    """Return a checked configuration of `optimizers.AdamW`.
+
+    Args:
+        config: None, a mapping or a list of (name, value) pairs of options.
+        **options: Options as keywords, here with their defaults:
+            as for `create_adam_config`, and `weight_decay` (0.004),
+            and the arguments of every optimizer, such as `weight_decay` or `weight_decay_mask`.
+
+    Returns:
+        A configuration for `create_neural_optimizer("adamw", config=...)`.
+
+    Raises:
+        ValueError: An option is unknown, given twice or breaks its rule.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> config = kno.create_adamw_config(lr=1e-3, weight_decay=0.01)
+
+    Note:
+        The decay is multiplied by the learning rate, as in torch; torch's default is 0.01.
+    """
+    return optimizer_config("adamw", config, options)
+
+
+def create_rmsprop_config(config: Any = None, /, **options: Any) -> OptimizerConfig:
+    """Return a checked configuration of `optimizers.RMSprop`.
+
+    Args:
+        config: None, a mapping or a list of (name, value) pairs of options.
+        **options: Options as keywords, here with their defaults:
+            `learning_rate` or `lr` (0.001), `rho` or `alpha` (0.9), `momentum` (0.0), `epsilon` or `eps` (1e-7),
+            `centered` (False),
+            and the arguments of every optimizer, such as `weight_decay` or `weight_decay_mask`.
+
+    Returns:
+        A configuration for `create_neural_optimizer("rmsprop", config=...)`.
+
+    Raises:
+        ValueError: An option is unknown, given twice or breaks its rule.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> config = kno.create_rmsprop_config(lr=1e-3, alpha=0.99, momentum=0.9)
+
+    Note:
+        `alpha` is torch's name of `rho`. torch adds epsilon outside the root, Keras and this library inside.
+    """
+    return optimizer_config("rmsprop", config, options)
+
+
+def create_adagrad_config(config: Any = None, /, **options: Any) -> OptimizerConfig:
+    """Return a checked configuration of `optimizers.Adagrad`.
+
+    Args:
+        config: None, a mapping or a list of (name, value) pairs of options.
+        **options: Options as keywords, here with their defaults:
+            `learning_rate` or `lr` (0.001), `initial_accumulator_value` (0.1), `epsilon` or `eps` (1e-7),
+            and the arguments of every optimizer, such as `weight_decay` or `weight_decay_mask`.
+
+    Returns:
+        A configuration for `create_neural_optimizer("adagrad", config=...)`.
+
+    Raises:
+        ValueError: An option is unknown, given twice or breaks its rule.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> config = kno.create_adagrad_config(lr=0.01, initial_accumulator_value=0.0)
+
+    Note:
+        torch starts its accumulator at 0, with a learning rate of 0.01.
+    """
+    return optimizer_config("adagrad", config, options)
+
+
+def create_adadelta_config(config: Any = None, /, **options: Any) -> OptimizerConfig:
+    """Return a checked configuration of `optimizers.Adadelta`.
+
+    Args:
+        config: None, a mapping or a list of (name, value) pairs of options.
+        **options: Options as keywords, here with their defaults:
+            `learning_rate` or `lr` (0.001), `rho` (0.95), `epsilon` or `eps` (1e-7),
+            and the arguments of every optimizer, such as `weight_decay` or `weight_decay_mask`.
+
+    Returns:
+        A configuration for `create_neural_optimizer("adadelta", config=...)`.
+
+    Raises:
+        ValueError: An option is unknown, given twice or breaks its rule.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> config = kno.create_adadelta_config(learning_rate=1.0, rho=0.9)
+
+    Note:
+        The paper and torch have a learning rate of 1.
+    """
+    return optimizer_config("adadelta", config, options)
+
+
+def create_radam_config(config: Any = None, /, **options: Any) -> OptimizerConfig:
+    """Return a checked configuration of `optimizers.RAdam`.
+
+    Args:
+        config: None, a mapping or a list of (name, value) pairs of options.
+        **options: Options as keywords, here with their defaults:
+            `learning_rate` or `lr` (0.001), `beta_1` or `beta1` (0.9), `beta_2` or `beta2` (0.999),
+            `epsilon` or `eps` (1e-7),
+            and the arguments of every optimizer, such as `weight_decay` or `weight_decay_mask`.
+
+    Returns:
+        A configuration for `create_neural_optimizer("radam", config=...)`.
+
+    Raises:
+        ValueError: An option is unknown, given twice or breaks its rule.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> config = kno.create_radam_config(lr=1e-3, beta1=0.9, beta2=0.999)
+
+    Note:
+        As `torch.optim.RAdam`, whose `weight_decay` is `weight_decay_mode="l2"` here.
+    """
+    return optimizer_config("radam", config, options)
+
+
+def create_adabound_config(config: Any = None, /, **options: Any) -> OptimizerConfig:
+    """Return a checked configuration of `optimizers.AdaBound`.
+
+    Args:
+        config: None, a mapping or a list of (name, value) pairs of options.
+        **options: Options as keywords, here with their defaults:
+            `learning_rate` or `lr` (0.001), `beta_1` or `beta1` (0.9), `beta_2` or `beta2` (0.999),
+            `final_learning_rate` or `final_lr` (0.1), `gamma` (0.001), `epsilon` or `eps` (1e-8), `amsbound` (False),
+            `base_learning_rate`,
+            and the arguments of every optimizer, such as `weight_decay` or `weight_decay_mask`.
+
+    Returns:
+        A configuration for `create_neural_optimizer("adabound", config=...)`.
+
+    Raises:
+        ValueError: An option is unknown, given twice or breaks its rule.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> config = kno.create_adabound_config(lr=1e-3, final_lr=0.1, amsbound=True)
+
+    Note:
+        The authors' weight decay is `weight_decay_mode="l2"` here.
+    """
+    return optimizer_config("adabound", config, options)
+
+
+def create_cosine_annealing_scheduler(config: Any = None, /, **options: Any) -> SchedulerConfig:
+    r"""Return a cosine annealing (Loshchilov and Hutter, 2017) for `create_neural_optimizer`.
+
+    .. math:: \eta(t) = \eta_{\min} + \tfrac12 (\eta_0 - \eta_{\min}) \left(1 + \cos \frac{\pi t}{T_{\max}}\right)
+
+    It starts from the optimizer's learning rate. `train_neural_network` counts :math:`t` in epochs, in fractions
+    from step to step; elsewhere :math:`t` counts steps, unless `create_neural_optimizer` knows `steps_per_epoch`.
+
+    Args:
+        config: None, a mapping or a list of (name, value) pairs of options.
+        **options: Options as keywords:
+            `T_max` (or `decay_steps`), an integer >= 1: epochs or steps from the top to the bottom.
+            `eta_min` (or `minimum_learning_rate`), a number >= 0: the rate at the bottom. Defaults to 0.
+            `last_epoch`, an integer >= -1: start as if `last_epoch + 1` epochs had passed. Defaults to -1, the top.
+            `after`: `"hold"` keeps the minimum past `T_max` (default), `"mirror"` climbs again, as torch does.
+
+    Returns:
+        A schedule whose unit is still open.
+
+    Raises:
+        ValueError: An option is missing, unknown, given twice or breaks its rule.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> scheduler = kno.create_cosine_annealing_scheduler(T_max=100, eta_min=1e-6, last_epoch=-1)
+        >>> optimizer = kno.create_neural_optimizer("sgd", lr_scheduler=scheduler)
+
+    Note:
+        `torch.optim.lr_scheduler.CosineAnnealingLR` keeps the rate within an epoch; both agree where an epoch begins.
+
+    References:
+        Loshchilov, Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017,
+        https://arxiv.org/abs/1608.03983
+    """
+    return cosine_annealing_config(config, options)
+
+
+def create_neural_optimizer(
+    optimizer: str = "adam",
+    config: Any = None,
+    lr_scheduler: Any = None,
+    gradient_clipping: Any = None,
+    steps_per_epoch: int | None = None,
+    **options: Any,
+) -> RuleOptimizer:
+    """Return an optimizer with its schedule and its clipping: a real Keras optimizer.
+
+    Args:
+        optimizer: A name that `optimizers.available()` lists, in any case. Defaults to `"adam"`.
+        config: What a `create_..._config` returned, a mapping, a list of (name, value) pairs, or None for the defaults.
+        lr_scheduler: What `create_cosine_annealing_scheduler` returned, a `LearningRateSchedule`, which counts steps,
+            or None: the learning rate stays.
+        gradient_clipping: `("norm", x)` scales all gradients together down to the 2-norm x, as torch's
+            `clip_grad_norm_`; `("variable_norm", x)` each variable's gradient; `("value", x)` bounds every element. Or
+            a `GradientTransform`, or a list of all these, applied in order. Defaults to None.
+        steps_per_epoch: How many effective steps an epoch has, for the scheduler to count epochs outside
+            `train_neural_network`. Defaults to None: there it counts epochs, elsewhere steps.
+        **options: More options of the configuration.
+
+    Returns:
+        An optimizer for `train_neural_network` or `model.compile`.
+
+    Raises:
+        ValueError: A name is unknown or a value breaks its rule.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> optimizer = kno.create_neural_optimizer(
+        ...     optimizer="adam",
+        ...     config=kno.create_adam_config(learning_rate=1e-3, weight_decay=1e-4),
+        ...     lr_scheduler=kno.create_cosine_annealing_scheduler(T_max=100, eta_min=1e-6),
+        ...     gradient_clipping=("norm", 1.0),
+        ... )
+    """
+    return configured_optimizer(optimizer, config, lr_scheduler, gradient_clipping, steps_per_epoch, options)
+
+
+def train_neural_network(
+    loss_function: Any,
+    gradient_function: Any = None,
+    initial_weights: Any = None,
+    training_data: Any = None,
+    optimizer: Any = "adam",
+    epochs: int = 100,
+    batch_size: int = 32,
+    validation_data: Any = None,
+    callbacks: Sequence[Any] = (),
+    verbose: int = 1,
+    *,
+    loss: Any = None,
+    shuffle: bool = True,
+    early_stopping_patience: int | None = None,
+    steps_per_epoch: int | None = None,
+    validation_steps: int | None = None,
+    run_eagerly: bool | None = None,
+    jit_compile: bool | None = None,
+    seed: int | None = None,
+) -> TrainingResult:
+    """Train a loss function's weights, or a Keras model, and return weights and history.
+
+    `model.fit` does the work either way, so that data of every kind, callbacks and validation work as there.
+
+    Args:
+        loss_function: A function of (weights, batch) that returns the mean loss of the batch as a scalar, or a Keras
+            model.
+        gradient_function: A function of (weights, batch) that returns the loss' gradient in the structure of the
+            weights. Both functions are then called with NumPy arrays. None: the backend differentiates the loss, which
+            must be written with `keras.ops` or the backend's own functions. None for a Keras model.
+        initial_weights: An array, or lists, tuples and dictionaries of arrays; trained in Keras' float type, usually
+            float32. For a Keras model None, or a list as `model.set_weights` takes it.
+        training_data: An array, or tuples, lists and dictionaries of arrays of one length, whose batches have the same
+            structure; or a `tf.data.Dataset`, `keras.utils.PyDataset`, torch `DataLoader` or generator, whose batches
+            are passed on. For a Keras model `(x, y)` or `(x, y, sample_weight)`, or a dataset of these.
+        optimizer: A Keras optimizer that has not trained yet, or a name. Defaults to `"adam"`.
+        epochs: Passes over the data, >= 1. Defaults to 100.
+        batch_size: Samples a step, >= 1; a dataset makes its own batches. Defaults to 32.
+        validation_data: Data of the same kinds, for `val_loss` after every epoch. Defaults to None.
+        callbacks: Keras callbacks. Defaults to none.
+        verbose: 0 prints nothing, 1 shows a progress bar and a table (default), 2 prints a line an epoch.
+        loss: For a Keras model that is not compiled: its loss. Defaults to the compiled one.
+        shuffle: Whether arrays and `PyDataset`s are shuffled in each epoch. Defaults to True.
+        early_stopping_patience: Stop after that many epochs in which the validation loss, or without validation data the
+            loss, reached no new minimum, and return the weights of the best epoch. Defaults to None: never.
+        steps_per_epoch: Batches in an epoch, for data that does not know its length. Defaults to None.
+        validation_steps: The same for the validation data.
+        run_eagerly: Whether the functions run uncompiled. Defaults to None: if there is a gradient function. With
+            `False` a gradient function is compiled too, and both functions get the backend's tensors.
+        jit_compile: Whether the step is compiled by XLA or `torch.compile`. Defaults to None: as Keras decides.
+        seed: An integer for `keras.utils.set_random_seed`, which makes the training repeatable. Defaults to None.
+
+    Returns:
+        Weights, history, convergence; it plots, reports and saves itself.
+
+    Raises:
+        ValueError: An argument breaks its rule; nothing was trained then.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> import keras_neural_opt as kno
+        >>> x = np.linspace(-1.0, 1.0, 64)
+        >>> def loss_function(weights, batch):
+        ...     x, y = batch
+        ...     return keras.ops.mean((weights["slope"] * x - y) ** 2)
+        >>> result = kno.train_neural_network(
+        ...     loss_function, None, {"slope": np.zeros(1)}, (x, 3 * x), kno.optimizers.SGD(0.5), epochs=20, verbose=0
+        ... )
+        >>> kno.get_final_weights(result)["slope"].round(3).tolist()
+        [3.0]
+
+    Note:
+        A scheduler made by `create_cosine_annealing_scheduler` counts epochs here, unless `create_neural_optimizer` was
+        given `steps_per_epoch`. `history["loss"]` is the mean over the samples as they were seen, so the loss of an
+        epoch belongs to weights that still moved; `val_loss` belongs to those at its end.
+    """
+    settings = Settings(
+        epochs,
+        batch_size,
+        shuffle,
+        early_stopping_patience,
+        steps_per_epoch,
+        validation_steps,
+        run_eagerly,
+        jit_compile,
+        seed,
+    )
+    data = Data(training_data, validation_data)
+    with contextlib.closing(TrainingProgress(verbose)) as progress:
+        every = [*callbacks, progress]
+        return train(loss_function, gradient_function, initial_weights, data, optimizer, loss, every, settings)
+
+
+def get_final_weights(result: TrainingResult) -> Any:
+    """Return the trained weights.
+
+    Args:
+        result: What `train_neural_network` returned.
+
+    Returns:
+        NumPy arrays in the structure of the initial weights.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> result = kno.training.TrainingResult([1.0, 2.0], {"loss": [0.5]})
+        >>> kno.get_final_weights(result)
+        [1.0, 2.0]
+    """
+    return result.weights
+
+
+def get_training_history(result: Any) -> dict[str, list[float]]:
+    """Return the history: a list with one number an epoch for each quantity.
+
+    Args:
+        result: What `train_neural_network` returned, or its history.
+
+    Returns:
+        A dictionary with `"loss"`, and `"val_loss"` where there was validation data.
+
+    Raises:
+        ValueError: It is neither.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> kno.get_training_history(kno.training.TrainingResult([], {"loss": [2.0, 0.5]}))
+        {'loss': [2.0, 0.5]}
+    """
+    return history_of(result)
+
+
+def get_final_loss(result: Any) -> float:
+    """Return the training loss of the last epoch.
+
+    Args:
+        result: What `train_neural_network` returned, or its history.
+
+    Returns:
+        The mean over the samples.
+
+    Raises:
+        ValueError: It is neither.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> kno.get_final_loss({"loss": [2.0, 0.5]})
+        0.5
+    """
+    return final_loss(history_of(result))
+
+
+def converged(result: Any) -> bool:
+    """Return whether the training loss stopped to fall.
+
+    It did when every loss is finite and the last epochs (5, or a tenth of all if that is more) lowered the best loss by
+    less than a thousandth of the whole decrease. A loss that never fell has not converged.
+
+    Args:
+        result: What `train_neural_network` returned, or its history.
+
+    Returns:
+        True or False.
+
+    Raises:
+        ValueError: It is neither.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> kno.converged({"loss": [2.0, 1.0, 0.5]}), kno.converged({"loss": [2.0, 1.0] + 6 * [0.5]})
+        (False, True)
+    """
+    return has_converged(history_of(result))
+
+
+def l2_penalty(weights: Any, strength: float) -> Any:
+    """Return `strength` times the sum of the squares of all weights, for your own loss.
+
+    Args:
+        weights: An array or tensor, or lists, tuples and dictionaries of them.
+        strength: A number >= 0. The gradient is `2 * strength * weights`.
+
+    Returns:
+        A scalar tensor.
+
+    Example:
+        >>> import numpy as np
+        >>> import keras_neural_opt as kno
+        >>> float(kno.l2_penalty({"w": np.array([3.0, 4.0]), "b": np.array(2.0)}, strength=0.1))
+        2.9...
+
+    Note:
+        With Adam and its kin a penalty in the loss is not weight decay: see `weight_decay`.
+    """
+    return strength * sum(keras.ops.sum(keras.ops.square(w)) for w in keras.tree.flatten(weights))

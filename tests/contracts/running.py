@@ -1,0 +1,88 @@
+"""The ways in which each backend can run an optimizer: eagerly, as a graph, compiled."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from tests.contracts.problem import Arrays, Gradients, make_variables, read
+
+BACKEND = keras.backend.backend()
+WAYS = {"tensorflow": ("eager", "graph", "jit"), "jax": ("eager", "jit"), "torch": ("eager",)}[BACKEND]
+COMPILED = tuple(way for way in WAYS if way != "eager")
+
+
+@dataclass
+class Run:
+    """What a run left behind."""
+
+    optimizer: Any
+    variables: list[Any]
+    trajectory: list[Arrays] = field(default_factory=list)
+    traces: int = 0
+
+    @property
+    def state(self) -> list[Any]:
+        """The values of all of the optimizer's variables."""
+        return read(self.optimizer.variables)
+
+
+def run(optimizer: Any, start: Arrays, gradients: Sequence[Gradients], way: str = "eager") -> Run:
+    """Apply `gradients` step by step to new variables that begin at `start`."""
+    return run_on(optimizer, make_variables(start), gradients, way)
+
+
+def run_on(optimizer: Any, variables: list[Any], gradients: Sequence[Gradients], way: str = "eager") -> Run:
+    """Apply `gradients` step by step to `variables`."""
+    result = Run(optimizer, variables)
+    if way != "eager":
+        optimizer.build(variables)
+    step = {"eager": _eager, "graph": _tf_function, "jit": _jit}[way](result)
+    for micro_step in gradients:
+        dtypes = [v.dtype for v in variables]
+        step(
+            [None if g is None else keras.ops.convert_to_tensor(g, d) for g, d in zip(micro_step, dtypes, strict=True)]
+        )
+        result.trajectory.append(read(variables))
+    return result
+
+
+def _eager(result: Run) -> Callable[[list[Any]], None]:
+    return lambda gradients: result.optimizer.apply(gradients, result.variables)
+
+
+def _jit(result: Run) -> Callable[[list[Any]], None]:
+    return _jax_jit(result) if BACKEND == "jax" else _tf_function(result, jit_compile=True)
+
+
+def _tf_function(result: Run, jit_compile: bool = False) -> Callable[[list[Any]], None]:
+    import tensorflow as tf
+
+    @tf.function(jit_compile=jit_compile)
+    def step(gradients: list[Any]) -> None:
+        result.traces += 1
+        result.optimizer.apply(gradients, result.variables)
+
+    return step
+
+
+def _jax_jit(result: Run) -> Callable[[list[Any]], None]:
+    import jax
+
+    optimizer = result.optimizer
+
+    @jax.jit
+    def pure(optimizer_values: list[Any], gradients: list[Any], values: list[Any]) -> Any:
+        result.traces += 1
+        return optimizer.stateless_apply(optimizer_values, gradients, values)
+
+    def step(gradients: list[Any]) -> None:
+        before = [v.value for v in optimizer.variables], [v.value for v in result.variables]
+        values, optimizer_values = pure(before[0], gradients, before[1])
+        for variable, value in zip(result.variables, values, strict=True):
+            variable.assign(value)
+        for variable, value in zip(optimizer.variables, optimizer_values, strict=True):
+            variable.assign(value)
+
+    return step
