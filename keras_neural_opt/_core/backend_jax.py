@@ -20,6 +20,11 @@ def read(variable: Any) -> Any:
     return variable.value
 
 
+def read_all(variables: Sequence[Any]) -> list[Any]:
+    """Return `read` of each variable."""
+    return [read(variable) for variable in variables]
+
+
 def write(variables: Sequence[Any], values: Sequence[Any]) -> None:
     """Assign `values` to `variables`."""
     for variable, value in zip(variables, values, strict=True):
@@ -36,11 +41,11 @@ def scalar(x: Any) -> Any:
     return jnp.asarray(keras.ops.convert_to_tensor(x), "float32")
 
 
-def dense(gradient: Any, dtype: str) -> Any:
-    """Return a gradient as a dense tensor of `dtype`."""
+def dense(gradient: Any, variable: Any) -> Any:
+    """Return a gradient as a dense tensor of the variable's dtype."""
     if isinstance(gradient, sparse.JAXSparse):
         gradient = gradient.todense()
-    return jnp.asarray(gradient, dtype)
+    return jnp.asarray(gradient, variable.dtype)
 
 
 def takes_rows(gradient: Any) -> bool:

@@ -20,6 +20,11 @@ def read(variable: Any) -> Any:
     return tf.convert_to_tensor(_native(variable))
 
 
+def read_all(variables: Sequence[Any]) -> list[Any]:
+    """Return `read` of each variable."""
+    return [read(variable) for variable in variables]
+
+
 def write(variables: Sequence[Any], values: Sequence[Any]) -> None:
     """Assign `values` to `variables`."""
     for variable, value in zip(variables, values, strict=True):
@@ -36,12 +41,12 @@ def scalar(x: Any) -> Any:
     return tf.cast(read(x) if isinstance(x, keras.Variable) else x, "float32")
 
 
-def dense(gradient: Any, dtype: str) -> Any:
-    """Return a gradient as a dense tensor of `dtype`; `tf.IndexedSlices` become zeros where they say nothing."""
+def dense(gradient: Any, variable: Any) -> Any:
+    """Return a gradient as a dense tensor of the variable's dtype; rows that `tf.IndexedSlices` do not name are 0."""
     if isinstance(gradient, tf.IndexedSlices):
         parts = gradient.values, gradient.indices, gradient.dense_shape
         gradient = tf.IndexedSlices(*(part if part is None else tf.convert_to_tensor(part) for part in parts))
-    return tf.cast(tf.convert_to_tensor(gradient), dtype)
+    return tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
 
 
 def takes_rows(gradient: Any) -> bool:

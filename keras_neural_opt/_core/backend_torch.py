@@ -25,8 +25,14 @@ def maximum(x: Any, y: Any) -> Any:
 
 def read(variable: Any) -> Any:
     """Return the variable's storage, which rules update in place; in a stateless scope, a copy of its value."""
-    value = variable.value.detach()
-    return value.clone() if in_stateless_scope() else value
+    return read_all([variable])[0]
+
+
+def read_all(variables: Sequence[Any]) -> list[Any]:
+    """Return `read` of each variable. `_value` and not `value`, whose checks cost more than a small update."""
+    if in_stateless_scope():
+        return [variable.value.detach().clone() for variable in variables]
+    return [variable._value.data for variable in variables]
 
 
 def write(variables: Sequence[Any], values: Sequence[Any]) -> None:
@@ -35,8 +41,7 @@ def write(variables: Sequence[Any], values: Sequence[Any]) -> None:
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         return
-    storages = [variable.value.detach() for variable in variables]
-    pairs = [(s, x) for s, x in zip(storages, values, strict=True) if s.data_ptr() != x.data_ptr()]
+    pairs = [(s, x) for s, x in zip(read_all(variables), values, strict=True) if s.data_ptr() != x.data_ptr()]
     if pairs:
         torch._foreach_copy_([storage for storage, _ in pairs], [x for _, x in pairs])
 
@@ -51,9 +56,11 @@ def scalar(x: Any) -> float:
     return float(x.value if isinstance(x, keras.Variable) else x)
 
 
-def dense(gradient: Any, dtype: str) -> Any:
-    """Return a gradient as a dense tensor of `dtype`."""
-    tensor = keras.ops.convert_to_tensor(gradient, dtype).detach()
+def dense(gradient: Any, variable: Any) -> Any:
+    """Return a gradient as a dense tensor of the variable's dtype."""
+    if isinstance(gradient, torch.Tensor) and gradient.dtype == variable._value.dtype and not gradient.is_sparse:
+        return gradient.detach()
+    tensor = keras.ops.convert_to_tensor(gradient, variable.dtype).detach()
     return tensor.to_dense() if tensor.is_sparse else tensor
 
 

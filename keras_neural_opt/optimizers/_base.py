@@ -19,7 +19,7 @@ from keras_neural_opt._core.arguments import (
 )
 from keras_neural_opt._core.backend import HOST_SCALARS, native
 from keras_neural_opt._core.plain_tensors import like
-from keras_neural_opt._core.tensors import Scalar, Tensors, decay, ema
+from keras_neural_opt._core.tensors import Scalar, Tensors, add_scaled, decay, ema
 from keras_neural_opt.optimizers import _decay_mask
 from keras_neural_opt.optimizers._checks import (
     LearningRateSchedule,
@@ -45,8 +45,8 @@ class RuleOptimizer(KerasInterface):
     weight decay, the rule and the constraints change the variables; their moving average follows.
 
     Class attributes of a subclass:
-        slots: Names, or `Slot` objects, of the state kept for each variable, in the order in which the rule takes it. May be a
-            property, where an option decides.
+        slots: Names, or `Slot` objects, of the state kept for each variable, in the order in which the rule takes it.
+            May be a property, where an option decides.
         elementwise: Whether the rule computes each element on its own (default). A rule that takes norms over a
             variable must say `False`.
         decay_in_rule: Whether the rule applies weight decay itself. It then gets `decay=`, one coefficient a variable.
@@ -265,14 +265,16 @@ class RuleOptimizer(KerasInterface):
 
     def _micro_step(self, gradients: Sequence[Any], variables: Sequence[Any]) -> None:
         pairs = list(zip(gradients, variables, strict=True))
-        rows = [(g, v) for g, v in pairs if self._takes_rows(g, v)]
-        dense = [(g, v) for g, v in pairs if not self._takes_rows(g, v)]
-        gradients = [self._unscaled(native.dense(g, keras.backend.standardize_dtype(v.dtype))) for g, v in dense]
-        variables = [v for _, v in dense]
+        rows = [(g, v) for g, v in pairs if self._takes_rows(g, v)] if self.sparse_rows else []
+        if rows:
+            pairs = [(g, v) for g, v in pairs if not self._takes_rows(g, v)]
+        values, dense = Tensors(native.dense(g, v) for g, v in pairs), [v for _, v in pairs]
+        if self.loss_scale_factor:
+            values = values / self.loss_scale_factor
         if self.gradient_accumulation_steps:
-            self._accumulate(gradients, variables, self.gradient_accumulation_steps)
+            self._accumulate(values, dense, self.gradient_accumulation_steps)
         else:
-            self._effective_step(gradients, variables, rows)
+            self._effective_step(values, dense, rows)
         _count(self._iterations)
 
     def _takes_rows(self, gradient: Any, variable: Any) -> bool:
@@ -285,42 +287,39 @@ class RuleOptimizer(KerasInterface):
             or self.nonfinite != "propagate"
             or getattr(variable, "constraint", None) is not None
         )
-        return self.sparse_rows and native.takes_rows(gradient) and not needs_every_row
+        return native.takes_rows(gradient) and not needs_every_row
 
-    def _unscaled(self, gradient: Any) -> Any:
-        return gradient / self.loss_scale_factor if self.loss_scale_factor else gradient
-
-    def _accumulate(self, gradients: list[Any], variables: list[Any], k: int) -> None:
+    def _accumulate(self, gradients: Tensors, variables: list[Any], k: int) -> None:
         sums = [self._accumulated_gradients[self._get_variable_index(v)] for v in variables]
         phase = self._plan.counters["accumulation_phase"]
 
         def add() -> None:
-            native.write(sums, [native.read(s) + g for s, g in zip(sums, gradients, strict=True)])
+            native.write(sums, add_scaled(Tensors(native.read_all(sums)), gradients, 1.0).tensors)
             _count(phase)
 
         def step() -> None:
-            self._effective_step([(native.read(s) + g) / k for s, g in zip(sums, gradients, strict=True)], variables)
+            self._effective_step((Tensors(native.read_all(sums)) + gradients) / k, variables)
             # Every accumulator, also of a variable that got no gradient this time: the window is over.
             stale = [s for s in self._accumulated_gradients if s is not None]
-            native.write([*stale, phase], [native.zeros_like(native.read(s)) for s in (*stale, phase)])
+            native.write([*stale, phase], [native.zeros_like(x) for x in native.read_all([*stale, phase])])
 
         native.when(native.read(phase) == k - 1, step, add, self._assignable())
 
     # ---- One effective step
 
-    def _effective_step(self, gradients: list[Any], variables: list[Any], rows: Sequence[tuple[Any, Any]] = ()) -> None:
+    def _effective_step(self, gradients: Tensors, variables: list[Any], rows: Sequence[tuple[Any, Any]] = ()) -> None:
         t, lr = native.scalar(self.iterations) + 1.0, self._current(self._learning_rate)
-        context, values = GradientContext(variables, t, lr), Tensors(gradients)
+        context = GradientContext(variables, t, lr)
         if self.nonfinite == "propagate":
-            self._step(values, context, rows)
+            self._step(gradients, context, rows)
             return
-        finite = native.all_finite(context.norm(values))
+        finite = native.all_finite(context.norm(gradients))
         if self.nonfinite == "raise":
             if native.runs_eagerly(finite) and not finite:
                 raise FloatingPointError(self._nonfinite_message())
             # A compiled step cannot raise: from the first bad one on nothing changes, until `fit` ends and raises.
             finite = finite & (native.read(self.skipped) == 0)
-        native.when(finite, lambda: self._step(values, context), lambda: _count(self.skipped), self._assignable())
+        native.when(finite, lambda: self._step(gradients, context), lambda: _count(self.skipped), self._assignable())
 
     def _step(self, gradients: Tensors, context: GradientContext, rows: Sequence[tuple[Any, Any]] = ()) -> None:
         if context.variables:
@@ -340,13 +339,14 @@ class RuleOptimizer(KerasInterface):
     def _run_rule(self, gradients: Tensors, context: GradientContext) -> None:
         index = [self._get_variable_index(v) for v in context.variables]
         targets = [context.variables, *([slot[i] for i in index] for slot in self._plan.slots.values())]
-        p, *slots = ([native.read(v) for v in target] for target in targets)
+        old: list[Any] = [native.read_all(target) for target in targets]
         options: dict[str, Any] = {}
         if self.weight_decay or self.decay_in_rule:
-            p, gradients, options = self._decay(p, gradients, [self._plan.decayed[i] for i in index], context)
-        new = _as_tuple(
-            self.rule(Tensors(p), gradients, context.learning_rate, context.step, *map(Tensors, slots), **options)
-        )
+            marks = [self._plan.decayed[i] for i in index]
+            old[0], gradients, options = self._decay(old[0], gradients, marks, context)
+        # Declared elementwise, a rule may be run on parts of variables, where a norm would be wrong: it raises here.
+        p, g, *slots = (Tensors(x, whole=not self.elementwise) for x in (old[0], gradients.tensors, *old[1:]))
+        new = _as_tuple(self.rule(p, g, context.learning_rate, context.step, *slots, **options))
         if len(new) != len(targets):
             raise TypeError(
                 f"{type(self).__name__}.rule must return the variables and {len(slots)} slots; it returned {len(new)}"
@@ -397,8 +397,7 @@ class RuleOptimizer(KerasInterface):
         averages, variables = [a for a, _ in pairs if a is not None], [v for a, v in pairs if a is not None]
         # The first step makes the average: there is nothing to average with before it.
         kept = self.ema_momentum * native.scalar(done > 0)
-        values = [native.read(v) for v in variables]
-        mean = ema(Tensors(native.read(a) for a in averages), Tensors(values), kept)
+        mean = ema(Tensors(native.read_all(averages)), Tensors(native.read_all(variables)), kept)
         native.write(averages, mean.tensors)
         if self.ema_overwrite_frequency:
             due = (done + 1) % self.ema_overwrite_frequency == 0
@@ -430,7 +429,7 @@ def _count(variable: Any) -> None:
 
 
 def _overwrite(variables: list[Any], averages: list[Any]) -> None:
-    native.write(variables, [native.copy(native.read(a)) for a in averages])
+    native.write(variables, [native.copy(a) for a in native.read_all(averages)])
 
 
 def _nothing() -> None:

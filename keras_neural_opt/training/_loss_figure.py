@@ -10,7 +10,7 @@ _LABELS = {"loss": "training", "val_loss": "validation"}
 
 def loss_figure(history: History) -> Figure:
     """Return a figure with training and validation loss over the epochs."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.add_subplot()
     drawn = [name for name in _LABELS if name in history]
     for name in drawn:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 _STYLE = """
-:root { color-scheme: light dark; --text: #1b1f24; --soft: #5b6470; --line: #d9dee4; --page: #fff; --card: #f6f8fa; }
+:root { color-scheme: light dark; --text: #1b1f24; --soft: #5b6470; --line: #d9dee4; --page: #fff; }
 @media (prefers-color-scheme: dark) {
-  :root { --text: #e6e9ed; --soft: #a2abb6; --line: #363d46; --page: #14171b; --card: #1d2127; }
+  :root { --text: #e6e9ed; --soft: #a2abb6; --line: #363d46; --page: #14171b; }
 }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 2rem 1rem 3rem; max-width: 60rem; color: var(--text); background: var(--page);
@@ -29,15 +29,16 @@ h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .5rem; }
 h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; }
 p { margin: .4rem 0; max-width: 46rem; }
 .soft, caption { color: var(--soft); }
-figure { margin: 0; }
+figure { margin: 0; max-width: 46rem; }
 figure svg { width: 100%; height: auto; display: block; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding-bottom: .4rem; font-size: .9rem; }
 th, td { padding: .45rem .8rem .45rem 0; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
-th { color: var(--soft); font-weight: 600; font-size: .85rem; vertical-align: bottom; }
+th:last-child, td:last-child { padding-right: 0; }
+th { white-space: normal; color: var(--soft); font-weight: 600; font-size: .85rem; vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; }
-code { background: var(--card); padding: .1rem .3rem; border-radius: 4px; overflow-wrap: anywhere; }
+@media (max-width: 40rem) { table { font-size: .8rem; } th, td { padding-right: .5rem; } }
 """
 
 # A colour that no figure uses; in the page it becomes the colour of the text, in light and dark mode.
