@@ -14,6 +14,8 @@ sqrt, expm1, sin, where = jnp.sqrt, jnp.expm1, jnp.sin, jnp.where
 minimum, maximum, isfinite = jnp.minimum, jnp.maximum, jnp.isfinite
 stack, ones_like, zeros_like = jnp.stack, jnp.ones_like, jnp.zeros_like
 
+fused: Any = None  # XLA fuses by itself; only torch has kernels of its own to call.
+
 
 def read(variable: Any) -> Any:
     """Return the variable's value as a tensor that a later assignment does not change."""
@@ -104,6 +106,11 @@ def when(condition: Any, yes: Callable[[], Any], no: Callable[[], Any], variable
 def update(optimizer: Any, gradients: list[Any], variables: list[Any], step: Callable[..., None]) -> None:
     """Run `step(gradients, variables)` on aggregated gradients: XLA has already reduced them."""
     step(gradients, variables)
+
+
+def run(rule: Callable[..., Any], lists: list[list[Any]], marks: list[bool], elementwise: bool) -> list[list[Any]]:
+    """Run `rule(lists, marks)`: the compiler fuses it."""
+    return rule(lists, marks)
 
 
 def outside_graph() -> AbstractContextManager[None]:

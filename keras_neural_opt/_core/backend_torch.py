@@ -8,6 +8,9 @@ import keras
 import torch
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 
+from keras_neural_opt._core import backend_torch_fused, backend_torch_parts
+
+fused, run = backend_torch_fused, backend_torch_parts.run
 sqrt, expm1, sin, where = torch.sqrt, torch.expm1, torch.sin, torch.where
 isfinite, stack = torch.isfinite, torch.stack
 ones_like, zeros_like = torch.ones_like, torch.zeros_like

@@ -1,6 +1,7 @@
 """What a rule is written with: the list of tensors of this backend, and functions that read like the papers."""
 
 import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from keras_neural_opt._core.backend import NAME, native
@@ -79,6 +80,17 @@ def select(condition: Any, yes: Any, no: Scalar) -> Any:
     if isinstance(yes, PlainTensors) and not isinstance(condition, bool):
         return yes.map(lambda x: native.where(condition, x, native.cast(no, x.dtype)))
     return select_scalar(condition, yes, no)
+
+
+def on_marked(marks: Sequence[bool], function: Callable[..., Tensors], x: Tensors, *others: Tensors) -> Tensors:
+    """Return `x` with its marked tensors replaced by `function` of them and of their partners in `others`."""
+    if all(marks):
+        return function(x, *others)
+    if not any(marks):
+        return x
+    chosen = [y.new(z for z, marked in zip(y.tensors, marks, strict=True) if marked) for y in (x, *others)]
+    changed = iter(function(*chosen).tensors)
+    return x.new(next(changed) if marked else z for z, marked in zip(x.tensors, marks, strict=True))
 
 
 def bias_correction(decay: float, t: Scalar) -> Scalar:

@@ -1,5 +1,6 @@
 """Adam and AMSGrad."""
 
+from functools import partial
 from typing import Any
 
 from keras_neural_opt._core.arguments import flag, fraction, nonnegative
@@ -90,3 +91,6 @@ class Adam(RuleOptimizer):
         v_hat = tuple(maximum(largest, v) for largest in v_hat)
         step = lr * root(bias_correction(self.beta_2, t)) / bias_correction(self.beta_1, t)
         return descend(p, m, step, over=root((v, *v_hat)[-1], outside=self.epsilon)), m, v, *v_hat
+
+    def fused(self, kernels: Any) -> Any:
+        return partial(kernels.adam, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon)

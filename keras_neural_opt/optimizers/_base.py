@@ -1,6 +1,6 @@
 """The base of every optimizer: everything around the rule, once, for three backends."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -18,8 +18,7 @@ from keras_neural_opt._core.arguments import (
     text,
 )
 from keras_neural_opt._core.backend import HOST_SCALARS, native
-from keras_neural_opt._core.plain_tensors import like
-from keras_neural_opt._core.tensors import Scalar, Tensors, add_scaled, decay, ema
+from keras_neural_opt._core.tensors import Scalar, Tensors, add_scaled, decay, ema, on_marked
 from keras_neural_opt.optimizers import _decay_mask
 from keras_neural_opt.optimizers._checks import (
     LearningRateSchedule,
@@ -339,39 +338,62 @@ class RuleOptimizer(KerasInterface):
     def _run_rule(self, gradients: Tensors, context: GradientContext) -> None:
         index = [self._get_variable_index(v) for v in context.variables]
         targets = [context.variables, *([slot[i] for i in index] for slot in self._plan.slots.values())]
-        old: list[Any] = [native.read_all(target) for target in targets]
-        options: dict[str, Any] = {}
-        if self.weight_decay or self.decay_in_rule:
-            marks = [self._plan.decayed[i] for i in index]
-            old[0], gradients, options = self._decay(old[0], gradients, marks, context)
+        lists = [native.read_all(target) for target in targets]
+        lists.insert(1, gradients.tensors)
+        decayed = [self._plan.decayed[i] for i in index]
+        amount = self._current(self.weight_decay) if self.weight_decay else None
+
+        kernel = self.fused(native.fused) if native.fused and native.fused.usable(lists) else None
+
+        def rule(part: list[list[Any]], marks: list[bool]) -> list[list[Any]]:
+            return self._rule_with_decay(part, marks, amount, context, kernel)
+
+        # A kernel passes over the memory once, and needs no parts unless something else passes too.
+        divide = self.elementwise and (kernel is None or amount is not None)
+        for target, values in zip(targets, native.run(rule, lists, decayed, divide), strict=True):
+            native.write(target, values)
+
+    def _rule_with_decay(
+        self,
+        lists: list[list[Any]],
+        marks: list[bool],
+        coefficient: Scalar | None,
+        context: GradientContext,
+        kernel: Callable[..., None] | None,
+    ) -> list[list[Any]]:
+        lr, t = context.learning_rate, context.step
         # Declared elementwise, a rule may be run on parts of variables, where a norm would be wrong: it raises here.
-        p, g, *slots = (Tensors(x, whole=not self.elementwise) for x in (old[0], gradients.tensors, *old[1:]))
-        new = _as_tuple(self.rule(p, g, context.learning_rate, context.step, *slots, **options))
-        if len(new) != len(targets):
+        p, g, *slots = (Tensors(x, whole=not self.elementwise) for x in lists)
+        options: dict[str, Any] = {}
+        l2 = self.weight_decay_mode == "l2"
+        if self.decay_in_rule:
+            given = 0.0 if l2 or coefficient is None else coefficient
+            options["decay"] = Tensors(given if marked else 0.0 for marked in marks)
+        if coefficient is not None and l2:
+            g = on_marked(marks, lambda g, p: g + p * coefficient, g, p)
+        elif coefficient is not None and not self.decay_in_rule:
+            p = on_marked(marks, lambda p: decay(p, lr * coefficient), p)
+        if kernel is not None:
+            kernel([p.tensors, g.tensors, *lists[2:]], lr, t)
+            return [p.tensors, *lists[2:]]
+        new = _as_tuple(self.rule(p, g, lr, t, *slots, **options))
+        if len(new) != 1 + len(slots):
             raise TypeError(
                 f"{type(self).__name__}.rule must return the variables and {len(slots)} slots; it returned {len(new)}"
                 " values"
             )
-        for target, values in zip(targets, new, strict=True):
-            native.write(target, values.tensors)
+        return [values.tensors for values in new]
 
-    def _decay(
-        self, p: list[Any], gradients: Tensors, marks: list[bool], context: GradientContext
-    ) -> tuple[list[Any], Tensors, dict[str, Any]]:
-        coefficient = self._current(self.weight_decay or 0.0)
-        if self.weight_decay_mode == "l2":
-            pairs = zip(gradients.tensors, p, marks, strict=True)
-            gradients = Tensors(g + x * like(coefficient, x) if marked else g for g, x, marked in pairs)
-            return p, gradients, {"decay": Tensors(0.0 for _ in p)} if self.decay_in_rule else {}
-        if self.decay_in_rule:
-            return p, gradients, {"decay": Tensors(coefficient if marked else 0.0 for marked in marks)}
-        amount = context.learning_rate * coefficient
-        shrunk: Iterator[Any] = iter(
-            decay(Tensors(x for x, marked in zip(p, marks, strict=True) if marked), amount).tensors
-            if any(marks)
-            else ()
-        )
-        return [next(shrunk) if marked else x for x, marked in zip(p, marks, strict=True)], gradients, {}
+    def fused(self, kernels: Any) -> Callable[..., None] | None:
+        """Return the one of torch's fused kernels that computes exactly the rule, with its constants, or None.
+
+        Args:
+            kernels: The module that wraps them. Other backends never ask.
+
+        Returns:
+            A function of the lists of variables, gradients and slots, of the learning rate and of the step.
+        """
+        return None
 
     def _run_rule_on_rows(self, gradient: Any, variable: Any, context: GradientContext) -> None:
         i = self._get_variable_index(variable)

@@ -1,5 +1,6 @@
 """Stochastic gradient descent with momentum."""
 
+from functools import partial
 from typing import Any
 
 from keras_neural_opt._core.arguments import flag, fraction
@@ -71,3 +72,6 @@ class SGD(RuleOptimizer):
         if self.nesterov:
             return descend(add_scaled(p, m, self.momentum), g, lr), m
         return add_scaled(p, m, 1.0), m
+
+    def fused(self, kernels: Any) -> Any:
+        return None if self.nesterov else partial(kernels.sgd, momentum=self.momentum)
