@@ -78,7 +78,8 @@ def test_strided_and_mixed_variables(dtype):
 
     values = torch.arange(12.0).reshape(3, 4)
     optimizer = kno.optimizers.Adam(0.1)
-    variables = [keras.Variable(values.T.contiguous()), keras.Variable(values, dtype=dtype)]
+    # Keras keeps a torch tensor that it is given, and the step updates it in place: each gets its own.
+    variables = [keras.Variable(values.T.contiguous()), keras.Variable(values.clone(), dtype=dtype)]
     # As after `tensor.to(memory_format=...)`: the same shape in another order of memory.
     variables[0]._value.data = values.clone().T
     assert not variables[0]._value.data.is_contiguous()
