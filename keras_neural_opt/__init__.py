@@ -2,15 +2,54 @@
 
 import os
 import sys
-from pathlib import Path
 
 __version__ = "0.1.0"
 
-__all__ = ["optimizers", "schedules", "transforms"]
+__all__ = [
+    "callbacks",
+    "converged",
+    "create_adabound_config",
+    "create_adadelta_config",
+    "create_adagrad_config",
+    "create_adam_config",
+    "create_adamw_config",
+    "create_cosine_annealing_scheduler",
+    "create_neural_optimizer",
+    "create_radam_config",
+    "create_rmsprop_config",
+    "create_sgd_config",
+    "get_final_loss",
+    "get_final_weights",
+    "get_training_history",
+    "l2_penalty",
+    "optimizers",
+    "schedules",
+    "train_neural_network",
+    "training",
+    "transforms",
+]
 
 # The console script chooses a backend and then loads this file again: Keras, which the lines below import, fixes the
 # backend for good, and Python imports a package before the script that lies in it.
-_choosing_backend = Path(sys.argv[0]).stem == "keras-neural-opt" and "KERAS_BACKEND" not in os.environ
+_is_script = os.path.splitext(os.path.basename(sys.argv[0]))[0] == "keras-neural-opt"
 
-if not _choosing_backend:
-    from keras_neural_opt import optimizers, schedules, transforms
+if not _is_script or "keras_neural_opt.cli" in sys.modules:
+    from keras_neural_opt import callbacks, optimizers, schedules, training, transforms
+    from keras_neural_opt.api import (
+        converged,
+        create_adabound_config,
+        create_adadelta_config,
+        create_adagrad_config,
+        create_adam_config,
+        create_adamw_config,
+        create_cosine_annealing_scheduler,
+        create_neural_optimizer,
+        create_radam_config,
+        create_rmsprop_config,
+        create_sgd_config,
+        get_final_loss,
+        get_final_weights,
+        get_training_history,
+        l2_penalty,
+        train_neural_network,
+    )

@@ -9,16 +9,23 @@ from typing import Any
 
 import keras
 
-import keras_neural_opt
 from keras_neural_opt._core.files import write_atomic
 
-_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "optax", "numpy")
+_PACKAGES = ("keras-neural-opt", "keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "optax", "numpy")
 
 
 def environment() -> dict[str, Any]:
-    """Return what the figures depend on: library and package versions, backend, processor."""
+    """Return what a benchmark's figures depend on: package versions, backend and processor.
+
+    Returns:
+        A mapping ready for JSON.
+
+    Example:
+        >>> from keras_neural_opt.benchmarks import environment
+        >>> environment()["backend"] in ("tensorflow", "jax", "torch")
+        True
+    """
     return {
-        "keras_neural_opt": keras_neural_opt.__version__,
         "backend": keras.backend.backend(),
         "python": platform.python_version(),
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
@@ -28,7 +35,20 @@ def environment() -> dict[str, Any]:
 
 
 def write_record(path: str | os.PathLike[str], record: dict[str, Any]) -> Path:
-    """Write a benchmark's record, with its environment, as JSON that diffs well."""
+    """Write a benchmark's record, with its environment, as JSON that diffs well.
+
+    Args:
+        path: The file. Its folder must exist.
+        record: What the benchmark returned.
+
+    Returns:
+        The path written.
+
+    Example:
+        >>> from keras_neural_opt.benchmarks import write_record
+        >>> write_record("record.json", {"benchmark": "none"}).name
+        'record.json'
+    """
     return write_atomic(path, json.dumps({"environment": environment(), **record}, indent=1, sort_keys=True) + "\n")
 
 

@@ -5,12 +5,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from keras_neural_opt.cli import _list, _quickstart
+from keras_neural_opt.cli import _bench, _list, _quickstart
 from keras_neural_opt.cli._backend import BACKENDS, use_backend
 
 __all__ = ["main"]
 
-_COMMANDS = {"quickstart": _quickstart, "list": _list}
+_COMMANDS = {"quickstart": _quickstart, "list": _list, "bench": _bench}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.prepare()
         use_backend(options.backend)
         options.run(options)
-    except (OSError, ValueError, ModuleNotFoundError) as error:
+    except (OSError, RuntimeError, ValueError, ModuleNotFoundError) as error:
         print(f"keras-neural-opt: {error}", file=sys.stderr)
         return 1
     return 0

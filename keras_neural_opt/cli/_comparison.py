@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from keras_neural_opt import optimizers
 
-BATCH_SIZE = 64
+BATCH_SIZE = 32
 TARGET = 0.95
 JUDGED_EPOCHS = 5
 LEARNING_RATES = (0.001, 0.003, 0.01, 0.03, 0.1)
@@ -48,13 +48,14 @@ class Run:
 
     losses: list[float]
     validation_accuracies: list[float]
+    validation_losses: list[float]
     test_accuracy: float
     seconds: float
 
     @property
-    def settled_accuracy(self) -> float:
-        """The mean validation accuracy of the last epochs: the very last alone is a matter of luck."""
-        return float(np.mean(self.validation_accuracies[-JUDGED_EPOCHS:]))
+    def settled_loss(self) -> float:
+        """The mean validation loss of the last epochs; less a matter of luck than the last epoch's accuracy."""
+        return float(np.mean(self.validation_losses[-JUDGED_EPOCHS:]))
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def _outcome(label: str, data: Digits, seeds: Sequence[int], epochs: int, done: 
     for rate in LEARNING_RATES:
         tried[rate] = trainer.run(rate, seeds[0])
         done()
-    best = max(tried, key=lambda rate: tried[rate].settled_accuracy)
+    best = min(tried, key=lambda rate: tried[rate].settled_loss)
     runs = [tried[best]]
     for seed in seeds[1:]:
         runs.append(trainer.run(best, seed))
@@ -161,7 +162,7 @@ class _Trainer:
         history = self._fit(self.epochs)
         seconds = time.perf_counter() - start
         test = self.model.evaluate(*self.data.test, batch_size=512, verbose=0, return_dict=True)
-        return Run(history["loss"], history["val_accuracy"], float(test["accuracy"]), seconds)
+        return Run(history["loss"], history["val_accuracy"], history["val_loss"], float(test["accuracy"]), seconds)
 
     def _fit(self, epochs: int) -> dict[str, list[float]]:
         return self.model.fit(

@@ -46,7 +46,7 @@ def comparison_page(comparison: Comparison) -> str:
         "<p>One network (64 inputs, 64 hidden units, 10 classes) learns scikit-learn's handwritten digits, "
         f"{comparison.epochs} epochs with each optimizer. The digits are split once into {sizes} images for training,"
         f" validation and test. The learning rate of each optimizer is the one of {', '.join(map(str, LEARNING_RATES))}"
-        f" with the best validation accuracy over the last {JUDGED_EPOCHS} epochs; the test images are seen only at the"
+        f" with the lowest validation loss over the last {JUDGED_EPOCHS} epochs; the test images are seen only at the"
         " end. One test image is"
         f" {1 / len(data.test[0]):.2%}: differences of a few of them are chance.</p>"
     )
@@ -102,7 +102,8 @@ def _draw_accuracies(axes: Axes, comparison: Comparison) -> None:
         axes.plot([min(outcome.accuracies), max(outcome.accuracies)], [height] * 2, color=color, linewidth=1.5)
         axes.plot(outcome.accuracies, [height] * len(outcome.accuracies), "o", color=color, markersize=4)
         axes.plot(mean, height, "D", color=color, markersize=8)
-        axes.annotate(f"{mean:.1%}", (mean, height), xytext=(0, 8), textcoords="offset points", ha="center", fontsize=9)
+        above = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center", "fontsize": 9}
+        axes.annotate(f"{mean:.1%}", (mean, height), **above)
     axes.set_yticks(range(len(outcomes)), [outcome.label for outcome in outcomes])
     axes.set(xlabel="test accuracy (diamond: mean, dots: seeds)", ylim=(-0.6, len(outcomes) - 0.3))
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=1))
@@ -138,4 +139,5 @@ def _row(outcome: Outcome, steps_per_epoch: int) -> tuple[str, ...]:
 
 def _caption(comparison: Comparison) -> str:
     seeds = len(comparison.outcomes[0].runs)
-    return f"Test accuracy, mean and range over {seeds} {'seed' if seeds == 1 else 'seeds'}, {comparison.epochs} epochs each"
+    word = "seed" if seeds == 1 else "seeds"
+    return f"Test accuracy, mean and range over {seeds} {word}, {comparison.epochs} epochs each"

@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("kno_quickstart"), help="folder of the report; default %(default)s"
     )
     parser.add_argument("--seeds", type=_at_least_one, default=3, help="runs with each optimizer; default %(default)s")
-    parser.add_argument("--epochs", type=_at_least_one, default=20, help="epochs of each run; default %(default)s")
+    parser.add_argument("--epochs", type=_at_least_one, default=15, help="epochs of each run; default %(default)s")
     parser.add_argument("--picture", type=Path, help="also write loss curves and accuracies to this SVG file")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_neural_opt._core.arguments import choice
+from keras_neural_opt._core.arguments import choice, integer, optional
 from keras_neural_opt._core.named_options import named_options
 from keras_neural_opt.optimizers._base import RuleOptimizer
 from keras_neural_opt.optimizers._registry import optimizer_class
@@ -75,6 +75,7 @@ def configured_optimizer(
     options: dict[str, Any],
 ) -> RuleOptimizer:
     """Return the optimizer with its schedule and its clipping. The arguments are those of the one-call API."""
+    optional(integer(steps_per_epoch, 1)).check("create_neural_optimizer", "steps_per_epoch")
     checked = optimizer_config(name, config, options)
     more: dict[str, Any] = {}
     if lr_scheduler is not None:

@@ -52,7 +52,7 @@ def cosine_annealing_config(given: Any, keywords: dict[str, Any]) -> SchedulerCo
     for name, value in options.items():
         if name not in defaults:
             near = did_you_mean(name, [*defaults, *_COSINE_SPELLINGS])
-            raise ValueError(f"CosineAnnealing.{name} must be one of {', '.join(defaults)}; received {value!r}{near}")
+            raise ValueError(f"CosineAnnealing.{name} must be an argument of CosineAnnealing; received {value!r}{near}")
     options = defaults | options
     checked = check_arguments(
         "CosineAnnealing",

@@ -45,7 +45,8 @@ class GradientTransform(Configurable):
     not update them in place: another reader may hold them.
 
     Subclasses override `__call__`, and `build` if they have state. All state is created with
-    `optimizer.add_variable` or `optimizer.add_seed_generator`, so that it is saved, restored and sharded with the optimizer's own.
+    `optimizer.add_variable` or `optimizer.add_seed_generator`, so that it is saved, restored and sharded with the
+    optimizer's own.
 
     Example:
         >>> import keras_neural_opt as kno

@@ -35,7 +35,8 @@ def accepts_every_kind_of_number(subject: Subject) -> None:
     """Good values, among them ints and NumPy scalars, are taken, and come out as plain JSON."""
     for argument, kind in kinds(subject).items():
         for good in kind.good:
-            config = subject.spec.cls(**{argument: good}).get_config()
+            options = {**subject.spec.with_any_rate, argument: good}
+            config = subject.spec.cls(**options).get_config()
             if isinstance(good, (bool, int, float, np.generic)):
                 value = config[argument]
                 assert type(value) in (bool, int, float), f"{argument}={value!r} is not plain"

@@ -41,7 +41,7 @@ def assert_reaches(
     assert left < within * np.linalg.norm(minimum), f"{left} away from the minimum"
 
 
-@contract(every_variant=True)
+@contract()
 def reaches_the_minimum_of_a_quadratic(subject: Subject) -> None:
     """Of condition 100."""
     assert_reaches(subject, quadratic, QUADRATIC_MINIMUM, 1000, 0.01, learning_rate=subject.spec.rate_of_quadratic)

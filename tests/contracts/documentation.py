@@ -32,6 +32,6 @@ def assert_documented(cls: type, state_per_parameter: bool = True) -> None:
     assert ">>>" in sections["Example"]
     assert re.search(r"https://(arxiv\.org/abs/|doi\.org/|proceedings\.|jmlr\.org|www\.)", sections["References"])
     if state_per_parameter:
-        assert re.search(r"State: .*(bytes|none)|[Nn]o state", sections["Note"], re.DOTALL), (
+        assert re.search(r"State:\s.*(bytes|none)|[Nn]o state", sections["Note"], re.DOTALL), (
             "no word on the state's size"
         )

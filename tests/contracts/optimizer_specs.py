@@ -115,6 +115,7 @@ SPECS = (
         },
         rate_of_quadratic=0.02,
         on_rosenbrock={"learning_rate": 0.1},
+        with_any_rate={"base_learning_rate": 0.1},
     ),
 )
 

@@ -40,9 +40,8 @@ def calls_a_callable_learning_rate(subject: Subject) -> None:
     """A function without arguments is asked at every eager step."""
     rates = [subject.spec.learning_rate * (1 + step % 3) for step in range(STEPS)]
     start, micro_steps, asked = start_values(), gradients(), iter(rates)
-    # A class that needs a first rate of its own before training gets the constant one by name.
-    base = {"base_learning_rate": rates[0]} if "base_learning_rate" in subject.spec.arguments else {}
-    result = run(subject.make(learning_rate=lambda: next(asked), **base), start, micro_steps)
+    optimizer = subject.make(learning_rate=lambda: next(asked), **subject.spec.with_any_rate)
+    result = run(optimizer, start, micro_steps)
     expected = subject.twin(learning_rate=lambda steps: rates[steps]).start(start).run(micro_steps)
     assert_follows(result.trajectory, expected, start)
 

@@ -23,6 +23,7 @@ class Spec:
         on_rosenbrock: Options, a rate among them, that reach the minimum of Rosenbrock's function.
         keras_class: Keras' own class of that name, with the same arguments, defaults and numerics.
         loop: What the twin's loop does by default for this class.
+        with_any_rate: Options that the class needs when the first learning rate is 0 or not known.
         row_wise: For which options TensorFlow's sparse gradients change the touched rows only.
     """
 
@@ -35,6 +36,7 @@ class Spec:
     on_rosenbrock: Mapping[str, Any]
     keras_class: Callable[..., Any] | None = None
     loop: Mapping[str, Any] = field(default_factory=dict)
+    with_any_rate: Mapping[str, Any] = field(default_factory=dict)
     row_wise: Callable[[Mapping[str, Any]], bool] = lambda options: False
 
 

@@ -1,5 +1,6 @@
 """Every contract on every optimizer."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -36,16 +37,14 @@ MODULES = (
 )
 
 
-def cases() -> list[Any]:
-    found = []
+def cases() -> Iterator[Any]:
     for contract in CONTRACTS:
         marks = [pytest.mark.slow] if contract.slow else []
         for subject in SUBJECTS if contract.every_variant else SIMPLEST:
-            found.append(pytest.param(contract, subject, marks=marks, id=f"{contract}-{subject}"))
-    return found
+            yield pytest.param(contract, subject, marks=marks, id=f"{contract}-{subject}")
 
 
-@pytest.mark.parametrize(("contract", "subject"), cases())
+@pytest.mark.parametrize(("contract", "subject"), list(cases()))
 def test_keeps_the_contract(contract: Contract, subject: Subject):
     if reason := contract.pointless(subject):
         pytest.skip(reason)

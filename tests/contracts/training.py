@@ -15,8 +15,8 @@ from tests.oracles.loop import Loop
 
 SAMPLES, BATCH, INPUTS, OUTPUTS = 12, 4, 3, 2
 MODES: tuple[dict[str, bool], ...] = {
-    "tensorflow": ({"run_eagerly": True}, {"jit_compile": False}, {"jit_compile": True}),
-    "jax": ({"run_eagerly": True}, {"jit_compile": True}),
+    "tensorflow": ({"jit_compile": False}, {"jit_compile": True}),
+    "jax": ({"jit_compile": True},),
     "torch": ({"jit_compile": False},),
 }[BACKEND]
 SERVICES: dict[str, Any] = {

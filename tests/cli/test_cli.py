@@ -1,0 +1,78 @@
+"""The command line: what it prints, writes and refuses."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+from keras_neural_opt import optimizers
+from keras_neural_opt.cli import main
+
+OTHER_BACKEND = next(name for name in ("jax", "torch") if name != keras.backend.backend())
+
+
+def test_list_names_every_optimizer(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    assert main(["list"]) == 0
+    printed = capsys.readouterr().out
+    for name in optimizers.available():
+        assert re.search(rf"│ {name} +│ \w+ +│ \S", printed)
+
+
+def test_list_takes_a_pattern(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    assert main(["list", "ADA*"]) == 0
+    assert re.findall(r"│ (\w+) +│ \w+ +│", capsys.readouterr().out) == optimizers.available("ada*")
+
+
+def test_list_suggests_a_name(capsys: pytest.CaptureFixture[str]):
+    assert main(["list", "adan"]) == 1
+    assert "no optimizer matches 'adan'; did you mean adam?" in capsys.readouterr().err
+
+
+def test_another_backend_than_the_running_one_is_refused(capsys: pytest.CaptureFixture[str]):
+    assert main(["list", "--backend", OTHER_BACKEND]) == 1
+    assert f"--backend {OTHER_BACKEND}: Keras already runs on {keras.backend.backend()}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["quickstart", "--seeds", "0"], ["list", "--backend", "numpy"], ["train"], []])
+def test_bad_arguments_end_with_the_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as exit_status:
+        main(arguments)
+    assert exit_status.value.code == 2
+    assert "usage: keras-neural-opt" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_console_script_chooses_the_backend():
+    script = Path(sys.executable).with_name("keras-neural-opt")
+    if not script.exists():
+        pytest.skip("the package is not installed here, so there is no console script")
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    command = [str(script), "list", "radam", "--backend", keras.backend.backend()]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "radam" in done.stdout
+
+
+@pytest.mark.slow
+def test_quickstart_writes_report_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    picture = tmp_path / "docs" / "picture.svg"
+    arguments = ["--out", str(tmp_path / "out"), "--seeds", "1", "--epochs", "2", "--picture", str(picture)]
+    assert main(["quickstart", *arguments]) == 0
+    printed = capsys.readouterr().out
+    page = (tmp_path / "out" / "report.html").read_text()
+    for label in ("SGD momentum", "Adam", "AdamW", "RMSprop", "Adagrad", "RAdam", "AdaBound"):
+        assert label in printed
+        assert label in page
+    assert page.count("<svg") == 2
+    assert "<script" not in page
+    # Two epochs at a chosen rate: each optimizer is far above the 10 percent of chance.
+    accuracies = [float(number) for number in re.findall(r"<td>([\d.]+)%</td>", page)]
+    assert len(accuracies) == 7
+    assert min(accuracies) > 50
+    assert picture.read_text().startswith("<?xml")

@@ -1,0 +1,90 @@
+"""Keras' own tests of Adam, AdamW, SGD, RMSprop, Adagrad, Adadelta and the base, run on our classes.
+
+What cannot pass is listed here, test by test, with the reason. A listed test that passes fails this suite.
+"""
+
+import functools
+from typing import Any
+
+import keras
+
+from keras_neural_opt import optimizers
+from tests.judges.keras_test_modules import NAMES, judge, load, ours_in_place_of_keras
+
+BACKEND = keras.backend.backend()
+
+WORDING = "it asks for the words of Keras' error; ours says the same in the library's one wording"
+MOCKED = (
+    "it mocks `assign*` of Keras' variables and optimizer and fails when the former is called: our base computes all,"
+    " then writes; tests/contracts checks that sparse gradients touch the same rows"
+)
+SHARED = (
+    "its replicas share one gradient tensor, which TensorFlow's all-reduce returns unsummed; Keras sums accumulators"
+    " instead of gradients; the test below gives each replica its own"
+)
+SPARSE_CASES = (
+    "adadelta",
+    "adagrad",
+    "adam",
+    "adam_amsgrad",
+    "adamw",
+    "adamw_amsgrad",
+    "loss_scale_optimizer_sgd",
+    "rmsprop",
+    "rmsprop_momentum",
+    "rmsprop_momentum_centered",
+    "sgd",
+    "sgd_momentum",
+    "sgd_momentum_nesterov",
+)
+
+SGDTest = judge(load("optimizers/sgd_test.py").SGDTest, {"test_invalid_momentum": WORDING})
+AdamTest = judge(load("optimizers/adam_test.py").AdamTest, {})
+AdamWTest = judge(load("optimizers/adamw_test.py").AdamWTest, {"test_weight_decay_is_none": WORDING})
+RMSpropTest = judge(load("optimizers/rmsprop_test.py").RMSpropTest, {})
+AdagradTest = judge(load("optimizers/adagrad_test.py").AdagradTest, {})
+AdadeltaTest = judge(load("optimizers/adadelta_test.py").AdadeltaTest, {})
+OptimizerTest = judge(load("optimizers/optimizer_test.py").OptimizerTest, {})
+OptimizerSparseTest = judge(
+    load("optimizers/optimizer_sparse_test.py").OptimizerSparseTest,
+    {f"test_sparse_gradients_{name}": MOCKED for name in SPARSE_CASES},
+)
+
+if BACKEND == "tensorflow":
+    import tensorflow as tf
+
+    @functools.cache
+    def two_devices() -> Any:
+        # Keras' own set-up resets TensorFlow's context, which would take the variables of all other tests with it.
+        # The two devices exist already, and one strategy serves all tests.
+        return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+    def set_up(self: Any) -> None:
+        replacement = ours_in_place_of_keras()
+        replacement.__enter__()
+        self.addCleanup(replacement.__exit__, None, None, None)
+        self.strategy = two_devices()
+
+    OptimizerDistributeTest = judge(
+        load("backend/tensorflow/optimizer_distribute_test.py").OptimizerDistributeTest,
+        {"test_gradient_accumulation": SHARED},
+        {"setUp": set_up},
+    )
+
+    def test_gradients_of_replicas_are_summed_before_they_accumulate():
+        # The excepted test, with gradients that each replica makes for itself, as in training.
+        strategy = two_devices()
+        with strategy.scope():
+            v = keras.Variable([[1.0, 2.0], [3.0, 4.0]])
+            optimizer = optimizers.SGD(1.0, gradient_accumulation_steps=3)
+        for step, expected in enumerate(([[1, 2], [3, 4]], [[1, 2], [3, 4]], [[-1, 0], [-1, 0]])):
+            strategy.run(lambda: optimizer.apply([tf.constant([[1.0, 1.0], [2.0, 2.0]])], [v]))
+            assert v.numpy().tolist() == expected, f"after micro-step {step + 1}"
+
+
+def test_the_judges_see_our_classes():
+    assert load("optimizers/adam_test.py").Adam is optimizers.Adam
+    with ours_in_place_of_keras():
+        for name in NAMES:
+            assert type(keras.optimizers.get(name.lower())) is getattr(optimizers, name)
+    assert type(keras.optimizers.get("adam")) is not optimizers.Adam

@@ -1,0 +1,99 @@
+"""optax takes the same 100 steps, in float64, with every constant pinned."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from keras_neural_opt import optimizers, transforms
+from tests.contracts.problem import assert_follows, gradients, start_values
+from tests.contracts.running import run
+
+optax = pytest.importorskip("optax", reason="optax is not installed")
+jax = pytest.importorskip("jax", reason="jax is not installed")
+
+STEPS = 100
+# optax adds Adam's epsilon to the corrected root, Keras to the uncorrected one. Far below the gradients neither place
+# matters; above the smallest float32, both keep it. (Its AMSGrad takes the maximum of corrected moments: another method.)
+TINY = 1e-20
+
+PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
+    "sgd": (lambda: optimizers.SGD(0.02), lambda: optax.sgd(0.02, momentum=None, nesterov=False)),
+    "sgd momentum": (
+        lambda: optimizers.SGD(0.02, momentum=0.9),
+        lambda: optax.sgd(0.02, momentum=0.9, nesterov=False),
+    ),
+    "sgd nesterov": (
+        lambda: optimizers.SGD(0.02, momentum=0.9, nesterov=True),
+        lambda: optax.sgd(0.02, momentum=0.9, nesterov=True),
+    ),
+    "adam": (
+        lambda: optimizers.Adam(0.01, beta_1=0.9, beta_2=0.99, epsilon=TINY),
+        lambda: optax.adam(0.01, b1=0.9, b2=0.99, eps=TINY, eps_root=0.0),
+    ),
+    "adamw": (
+        lambda: optimizers.AdamW(0.01, weight_decay=0.1, beta_1=0.9, beta_2=0.99, epsilon=TINY),
+        lambda: optax.adamw(0.01, b1=0.9, b2=0.99, eps=TINY, eps_root=0.0, weight_decay=0.1),
+    ),
+    "rmsprop": (
+        lambda: optimizers.RMSprop(0.01, rho=0.9, momentum=0.0, epsilon=1e-3, centered=False),
+        lambda: optax.rmsprop(0.01, decay=0.9, eps=1e-3, initial_scale=0.0, eps_in_sqrt=True, momentum=None),
+    ),
+    "rmsprop momentum centered": (
+        lambda: optimizers.RMSprop(0.01, rho=0.9, momentum=0.5, epsilon=1e-3, centered=True),
+        lambda: optax.rmsprop(
+            0.01, decay=0.9, eps=1e-3, initial_scale=0.0, eps_in_sqrt=True, centered=True, momentum=0.5
+        ),
+    ),
+    "adagrad": (
+        lambda: optimizers.Adagrad(0.1, initial_accumulator_value=0.1, epsilon=1e-3),
+        lambda: optax.adagrad(0.1, initial_accumulator_value=0.1, eps=1e-3),
+    ),
+    "adadelta": (
+        lambda: optimizers.Adadelta(1.0, rho=0.9, epsilon=1e-3),
+        lambda: optax.adadelta(1.0, rho=0.9, eps=1e-3, weight_decay=0.0),
+    ),
+    "radam": (
+        lambda: optimizers.RAdam(0.01, beta_1=0.9, beta_2=0.999, epsilon=TINY),
+        lambda: optax.radam(0.01, b1=0.9, b2=0.999, eps=TINY, eps_root=0.0, threshold=5.0),
+    ),
+    "clip by global norm": (
+        lambda: optimizers.SGD(0.02, gradient_transforms=[transforms.ClipByGlobalNorm(3.0)]),
+        lambda: optax.chain(optax.clip_by_global_norm(3.0), optax.sgd(0.02)),
+    ),
+    "clip by value": (
+        lambda: optimizers.SGD(0.02, gradient_transforms=[transforms.ClipByValue(0.8)]),
+        lambda: optax.chain(optax.clip(0.8), optax.sgd(0.02)),
+    ),
+    "accumulation": (
+        lambda: optimizers.Adam(0.01, 0.9, 0.99, TINY, gradient_accumulation_steps=4),
+        lambda: optax.MultiSteps(optax.adam(0.01, b1=0.9, b2=0.99, eps=TINY, eps_root=0.0), every_k_schedule=4),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_optax_takes_the_same_steps(name: str):
+    ours, theirs = PAIRS[name]
+    start, micro_steps = start_values(), gradients(STEPS)
+    with jax.enable_x64(True):
+        expected = steps_of(theirs(), start, micro_steps)
+    assert_follows(run(ours(), start, micro_steps).trajectory, expected, start, 1e-5)
+
+
+def steps_of(transformation: Any, start: list[Any], micro_steps: list[list[Any]]) -> list[list[np.ndarray]]:
+    """Return the parameters after each step of an optax transformation, in float64."""
+    parameters = [jax.numpy.asarray(x, "float64") for x in start]
+    state, trajectory = transformation.init(parameters), []
+
+    @jax.jit
+    def advance(parameters: Any, state: Any, step: Any) -> Any:
+        updates, state = transformation.update(step, state, parameters)
+        return optax.apply_updates(parameters, updates), state
+
+    for step in micro_steps:
+        parameters, state = advance(parameters, state, [jax.numpy.asarray(g, "float64") for g in step])
+        trajectory.append([np.asarray(p) for p in parameters])
+    assert trajectory[-1][0].dtype == np.float64
+    return trajectory

@@ -1,0 +1,92 @@
+"""torch.optim takes the same 100 steps, in float64, with every constant pinned."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from keras_neural_opt import optimizers
+from tests.contracts.problem import assert_follows, gradients, read, start_values
+from tests.contracts.running import run
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+
+STEPS = 100
+# torch adds epsilon to the corrected root (Adam) or outside of it (RMSprop, Adagrad), Keras to the uncorrected one
+# and inside. Far below the gradients neither place matters; above the smallest float32, both keep it.
+TINY = 1e-20
+
+# Ours, and torch's with the same constants.
+PAIRS: dict[str, tuple[Callable[[], Any], Callable[[list[Any]], Any]]] = {
+    "sgd": (
+        lambda: optimizers.SGD(0.02),
+        lambda p: torch.optim.SGD(p, lr=0.02, momentum=0, dampening=0, weight_decay=0, nesterov=False),
+    ),
+    "sgd momentum": (
+        lambda: optimizers.SGD(0.02, momentum=0.9),
+        lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9, dampening=0, weight_decay=0, nesterov=False),
+    ),
+    "sgd nesterov": (
+        lambda: optimizers.SGD(0.02, momentum=0.9, nesterov=True),
+        lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9, dampening=0, weight_decay=0, nesterov=True),
+    ),
+    "sgd l2": (
+        lambda: optimizers.SGD(0.02, momentum=0.9, weight_decay=0.1, weight_decay_mode="l2"),
+        lambda p: torch.optim.SGD(p, lr=0.02, momentum=0.9, dampening=0, weight_decay=0.1, nesterov=False),
+    ),
+    "adam": (
+        lambda: optimizers.Adam(0.01, beta_1=0.9, beta_2=0.99, epsilon=TINY),
+        lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.9, 0.99), eps=TINY, weight_decay=0, amsgrad=False),
+    ),
+    "adam amsgrad": (
+        lambda: optimizers.Adam(0.01, beta_1=0.9, beta_2=0.9, epsilon=TINY, amsgrad=True),
+        lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.9, 0.9), eps=TINY, weight_decay=0, amsgrad=True),
+    ),
+    "adam l2": (
+        lambda: optimizers.Adam(0.01, 0.9, 0.99, TINY, weight_decay=0.1, weight_decay_mode="l2"),
+        lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.9, 0.99), eps=TINY, weight_decay=0.1, amsgrad=False),
+    ),
+    "adamw": (
+        lambda: optimizers.AdamW(0.01, weight_decay=0.1, beta_1=0.9, beta_2=0.99, epsilon=TINY),
+        lambda p: torch.optim.AdamW(p, lr=0.01, betas=(0.9, 0.99), eps=TINY, weight_decay=0.1, amsgrad=False),
+    ),
+    "rmsprop": (
+        lambda: optimizers.RMSprop(0.01, rho=0.9, momentum=0.0, epsilon=TINY, centered=False),
+        lambda p: torch.optim.RMSprop(p, 0.01, alpha=0.9, eps=TINY, weight_decay=0, momentum=0, centered=False),
+    ),
+    "rmsprop momentum centered": (
+        lambda: optimizers.RMSprop(0.01, rho=0.9, momentum=0.5, epsilon=TINY, centered=True),
+        lambda p: torch.optim.RMSprop(p, 0.01, alpha=0.9, eps=TINY, weight_decay=0, momentum=0.5, centered=True),
+    ),
+    "adagrad": (
+        lambda: optimizers.Adagrad(0.1, initial_accumulator_value=0.1, epsilon=TINY),
+        lambda p: torch.optim.Adagrad(p, 0.1, lr_decay=0, weight_decay=0, initial_accumulator_value=0.1, eps=TINY),
+    ),
+    "adadelta": (
+        lambda: optimizers.Adadelta(1.0, rho=0.9, epsilon=1e-3),
+        lambda p: torch.optim.Adadelta(p, lr=1.0, rho=0.9, eps=1e-3, weight_decay=0),
+    ),
+    "radam": (
+        lambda: optimizers.RAdam(0.01, beta_1=0.9, beta_2=0.999, epsilon=1e-3),
+        lambda p: torch.optim.RAdam(p, 0.01, (0.9, 0.999), 1e-3, weight_decay=0, decoupled_weight_decay=False),
+    ),
+    "radam decayed": (
+        lambda: optimizers.RAdam(0.01, beta_1=0.9, beta_2=0.99, epsilon=1e-3, weight_decay=0.1),
+        lambda p: torch.optim.RAdam(p, 0.01, (0.9, 0.99), 1e-3, weight_decay=0.1, decoupled_weight_decay=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_torch_takes_the_same_steps(name: str):
+    ours, theirs = PAIRS[name]
+    start, micro_steps = start_values(), gradients(STEPS)
+    parameters = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in read(start)]
+    optimizer, expected = theirs(parameters), []
+    for step in micro_steps:
+        for parameter, gradient in zip(parameters, step, strict=True):
+            parameter.grad = torch.tensor(np.asarray(gradient, "float64"))
+        optimizer.step()
+        expected.append([p.detach().numpy().copy() for p in parameters])
+    assert_follows(run(ours(), start, micro_steps).trajectory, expected, start, 1e-5)

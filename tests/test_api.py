@@ -1,0 +1,222 @@
+"""Configurations in every spelling, the optimizers made of them, and the getters."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from keras_neural_opt import api, optimizers, schedules, transforms
+from keras_neural_opt.training import TrainingResult
+
+CONFIGS = {
+    "sgd": (optimizers.SGD, api.create_sgd_config, {"momentum": 0.9, "nesterov": True}),
+    "adam": (optimizers.Adam, api.create_adam_config, {"beta_1": 0.8, "amsgrad": True}),
+    "adamw": (optimizers.AdamW, api.create_adamw_config, {"weight_decay": 0.1}),
+    "rmsprop": (optimizers.RMSprop, api.create_rmsprop_config, {"rho": 0.8, "centered": True}),
+    "adagrad": (optimizers.Adagrad, api.create_adagrad_config, {"initial_accumulator_value": 0.2}),
+    "adadelta": (optimizers.Adadelta, api.create_adadelta_config, {"rho": 0.8}),
+    "radam": (optimizers.RAdam, api.create_radam_config, {"beta_2": 0.99}),
+    "adabound": (optimizers.AdaBound, api.create_adabound_config, {"final_learning_rate": 0.3, "amsbound": True}),
+}
+
+
+def settings(optimizer: Any) -> dict[str, Any]:
+    return {name: value for name, value in optimizer.get_config().items() if name != "name"}
+
+
+def test_every_optimizer_has_a_configuration():
+    assert sorted(CONFIGS) == optimizers.available()
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_keywords_mapping_and_pairs_mean_the_same(name: str):
+    cls, create, options = CONFIGS[name]
+    options = {"learning_rate": 0.02, **options}
+    expected = settings(cls(**options))
+    for config in (create(**options), create(options), create(list(options.items())), create(options, clipnorm=None)):
+        assert settings(api.create_neural_optimizer(name, config)) == expected
+    assert create(**options) == create(options)
+    assert create(**options) != create()
+    assert "0.02" in repr(create(options))
+
+
+SPELLINGS = [
+    (api.create_adam_config, {"lr": 0.1}, {"learning_rate": 0.1}),
+    (
+        api.create_adam_config,
+        {"beta1": 0.8, "beta2": 0.9, "eps": 1e-8},
+        {"beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-8},
+    ),
+    (api.create_rmsprop_config, {"alpha": 0.99}, {"rho": 0.99}),
+    (api.create_adabound_config, {"final_lr": 0.2}, {"final_learning_rate": 0.2}),
+]
+
+
+@pytest.mark.parametrize(("create", "given", "meant"), SPELLINGS)
+def test_other_spellings(create: Any, given: dict[str, Any], meant: dict[str, Any]):
+    assert create(**given) == create(**meant)
+
+
+MISTAKES = [
+    (
+        lambda: api.create_adam_config(beta3=0.9),
+        "Adam.beta3 must be an argument of Adam; received 0.9; did you mean beta_",
+    ),
+    (
+        lambda: api.create_adam_config(amsgrd=True),
+        "Adam.amsgrd must be an argument of Adam; received True; did you mean ams",
+    ),
+    (lambda: api.create_sgd_config(beta1=0.9), "SGD.beta_1 must be an argument of SGD; received 0.9"),
+    (lambda: api.create_adam_config(beta1=1.0), "Adam.beta_1 must be a number in [0, 1); received 1.0"),
+    (lambda: api.create_adam_config(lr=-1), "Adam.learning_rate must be a number >= 0"),
+    (
+        lambda: api.create_adam_config(beta1=0.9, beta_1=0.8),
+        "Adam.beta_1 must be given once; received beta1=0.9 and beta_1=0.8",
+    ),
+    (
+        lambda: api.create_adam_config([("lr", 0.1), ("lr", 0.2)]),
+        "Adam.learning_rate must be given once; received lr=0.1 and lr=0.2",
+    ),
+    (lambda: api.create_adam_config({"lr": 0.1}, lr=0.2), "Adam.learning_rate must be given once"),
+    (
+        lambda: api.create_adam_config(0.1),
+        "Adam.config must be a mapping or a list of (name, value) pairs; received 0.1",
+    ),
+    (lambda: api.create_adam_config(["lr"]), "Adam.config must be a mapping or a list of (name, value) pairs"),
+    (lambda: api.create_neural_optimizer("adan"), "optimizer must be one of adabound, adadelta, adagrad, adam"),
+    (
+        lambda: api.create_neural_optimizer("sgd", api.create_adam_config()),
+        "SGD.config must be a configuration of sgd; received OptimizerConfig(name='adam'",
+    ),
+    (
+        lambda: api.create_neural_optimizer("sgd", api.create_sgd_config(momentum=0.9), momentum=0.8),
+        "SGD.momentum must be given once; received momentum=0.9 and momentum=0.8",
+    ),
+    (
+        lambda: api.create_neural_optimizer(gradient_clipping=("nrm", 1.0)),
+        "create_neural_optimizer.gradient_clipping must be one of 'norm', 'variable_norm', 'value'; did you mean norm?;"
+        " received 'nrm'",
+    ),
+    (
+        lambda: api.create_neural_optimizer(gradient_clipping=("norm", 0)),
+        "ClipByGlobalNorm.clipnorm must be a number > 0",
+    ),
+    (
+        lambda: api.create_neural_optimizer(gradient_clipping=1.0),
+        "create_neural_optimizer.gradient_clipping must be a pair",
+    ),
+    (
+        lambda: api.create_neural_optimizer(lr_scheduler="cosine"),
+        "create_neural_optimizer.lr_scheduler must be made by create_cosine_annealing_scheduler or a",
+    ),
+    (
+        lambda: api.create_neural_optimizer(
+            config={"lr": schedules.CosineAnnealing(0.1, 5)},
+            lr_scheduler=api.create_cosine_annealing_scheduler(T_max=5),
+        ),
+        "create_neural_optimizer.config must have a number as learning_rate for the scheduler to start from",
+    ),
+    (
+        lambda: api.create_neural_optimizer(steps_per_epoch=0),
+        "create_neural_optimizer.steps_per_epoch must be None or an",
+    ),
+    (api.create_cosine_annealing_scheduler, "CosineAnnealing.T_max must be an integer >= 1; received None"),
+    (
+        lambda: api.create_cosine_annealing_scheduler(T_max=0),
+        "CosineAnnealing.T_max must be an integer >= 1; received 0",
+    ),
+    (
+        lambda: api.create_cosine_annealing_scheduler(T_max=5, eta_min=-1),
+        "CosineAnnealing.eta_min must be a number >= 0; received -1",
+    ),
+    (
+        lambda: api.create_cosine_annealing_scheduler(T_max=5, last_epoch=-2),
+        "CosineAnnealing.last_epoch must be an integer >= -1; received -2",
+    ),
+    (
+        lambda: api.create_cosine_annealing_scheduler(T_max=5, etamin=0.1),
+        "CosineAnnealing.etamin must be an argument of CosineAnnealing; received 0.1; did you mean eta_min?",
+    ),
+    (
+        lambda: api.create_cosine_annealing_scheduler(T_max=5, decay_steps=6),
+        "CosineAnnealing.T_max must be given once; received T_max=5 and decay_steps=6",
+    ),
+]
+
+
+@pytest.mark.parametrize(("mistake", "text"), MISTAKES, ids=[text[:60] for _, text in MISTAKES])
+def test_mistakes_are_explained(mistake: Any, text: str):
+    with pytest.raises(ValueError) as caught:
+        mistake()
+    assert str(caught.value).startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("options", "steps_per_epoch", "steps", "expected"),
+    [
+        ({"T_max": 10}, None, [0, 5, 10, 20], [0.5, 0.25, 0.0, 0.0]),
+        ({"T_max": 10}, 3, [0, 15, 30, 60], [0.5, 0.25, 0.0, 0.0]),
+        ({"T_max": 10, "eta_min": 0.1}, None, [0, 5, 10], [0.5, 0.3, 0.1]),
+        ({"T_max": 10, "last_epoch": 4}, None, [0, 5], [0.25, 0.0]),
+        ({"T_max": 10, "last_epoch": 4}, 3, [0, 15], [0.25, 0.0]),
+        ({"T_max": 10, "after": "mirror"}, None, [10, 15, 20], [0.0, 0.25, 0.5]),
+        ({"decay_steps": 10, "minimum_learning_rate": 0.1}, None, [0, 10], [0.5, 0.1]),
+    ],
+)
+def test_the_scheduler_starts_from_the_configured_rate(
+    options: dict[str, Any], steps_per_epoch: int | None, steps: list[int], expected: list[float]
+):
+    scheduler = api.create_cosine_annealing_scheduler(**options)
+    optimizer = api.create_neural_optimizer("sgd", {"lr": 0.5}, lr_scheduler=scheduler, steps_per_epoch=steps_per_epoch)
+    np.testing.assert_allclose([optimizer._learning_rate(step) for step in steps], expected, rtol=0, atol=1e-15)
+
+
+def test_the_scheduler_starts_from_the_default_rate():
+    scheduler = api.create_cosine_annealing_scheduler([("T_max", 10)])
+    assert api.create_neural_optimizer("adam", lr_scheduler=scheduler)._learning_rate(0) == 0.001
+    assert api.create_neural_optimizer("sgd", lr_scheduler=scheduler)._learning_rate(0) == 0.01
+
+
+CLIPPING = [
+    (("norm", 2.0), ["ClipByGlobalNorm(clipnorm=2.0)"]),
+    (("variable_norm", 2.0), ["ClipByNorm(clipnorm=2.0)"]),
+    (("value", 2), ["ClipByValue(clipvalue=2.0)"]),
+    (transforms.ClipByValue(3.0), ["ClipByValue(clipvalue=3.0)"]),
+    ([("value", 2.0), transforms.ClipByNorm(1.0)], ["ClipByValue(clipvalue=2.0)", "ClipByNorm(clipnorm=1.0)"]),
+    (None, []),
+]
+
+
+@pytest.mark.parametrize(("clipping", "expected"), CLIPPING)
+def test_gradient_clipping(clipping: Any, expected: list[str]):
+    optimizer = api.create_neural_optimizer("sgd", gradient_clipping=clipping)
+    assert [repr(transform) for transform in optimizer.gradient_transforms] == expected
+
+
+def test_clipping_comes_before_the_transforms_of_the_configuration():
+    config = api.create_sgd_config(gradient_transforms=[transforms.ClipByValue(3.0)])
+    optimizer = api.create_neural_optimizer("sgd", config, gradient_clipping=("norm", 1.0))
+    names = [type(transform).__name__ for transform in optimizer.gradient_transforms]
+    assert names == ["ClipByGlobalNorm", "ClipByValue"]
+
+
+def test_base_options_pass_through():
+    optimizer = api.create_neural_optimizer("adam", weight_decay=0.1, weight_decay_mode="l2", nonfinite="skip")
+    assert (optimizer.weight_decay, optimizer.weight_decay_mode, optimizer.nonfinite) == (0.1, "l2", "skip")
+
+
+def test_getters_take_the_result_or_its_history():
+    history = {"loss": [1.0, 0.1, *5 * [0.1]]}
+    result = TrainingResult([np.ones(2)], history)
+    assert api.get_final_weights(result) is result.weights
+    for given in (result, history):
+        assert api.get_training_history(given) == history
+        assert api.get_final_loss(given) == 0.1
+        assert api.converged(given) is True
+
+
+@pytest.mark.parametrize("getter", [api.get_training_history, api.get_final_loss, api.converged])
+@pytest.mark.parametrize("given", [None, {}, {"loss": []}, [1.0]])
+def test_getters_refuse_anything_else(getter: Any, given: Any):
+    with pytest.raises(ValueError, match=r"result must be a TrainingResult or its history; received"):
+        getter(given)
