@@ -6,6 +6,7 @@ import sys
 __version__ = "0.1.0"
 
 __all__ = [
+    "CorruptStateError",
     "callbacks",
     "converged",
     "create_adabound_config",
@@ -35,6 +36,7 @@ _is_script = os.path.splitext(os.path.basename(sys.argv[0]))[0] == "keras-neural
 
 if not _is_script or "keras_neural_opt.cli" in sys.modules:
     from keras_neural_opt import callbacks, optimizers, schedules, training, transforms
+    from keras_neural_opt._core.files import CorruptStateError
     from keras_neural_opt.api import (
         converged,
         create_adabound_config,

@@ -4,8 +4,6 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-import keras
-
 from keras_neural_opt.callbacks import TrainingProgress
 from keras_neural_opt.optimizers import RuleOptimizer
 from keras_neural_opt.optimizers._configs import OptimizerConfig, configured_optimizer, optimizer_config
@@ -13,6 +11,7 @@ from keras_neural_opt.schedules._configs import SchedulerConfig, cosine_annealin
 from keras_neural_opt.training import TrainingResult
 from keras_neural_opt.training._convergence import final_loss, has_converged, history_of
 from keras_neural_opt.training._data import Data
+from keras_neural_opt.training._penalty import l2_norm_squared
 from keras_neural_opt.training._settings import Settings
 from keras_neural_opt.training._train import train
 
@@ -505,7 +504,7 @@ def l2_penalty(weights: Any, strength: float) -> Any:
         strength: A number >= 0. The gradient is `2 * strength * weights`.
 
     Returns:
-        A scalar tensor.
+        A scalar: a NumPy number where all weights are NumPy arrays, else a tensor.
 
     Example:
         >>> import numpy as np
@@ -516,4 +515,4 @@ def l2_penalty(weights: Any, strength: float) -> Any:
     Note:
         With Adam and its kin a penalty in the loss is not weight decay: see `weight_decay`.
     """
-    return strength * sum(keras.ops.sum(keras.ops.square(w)) for w in keras.tree.flatten(weights))
+    return l2_norm_squared(weights) * strength

@@ -79,6 +79,9 @@ def all_finite(x: Any) -> Any:
 
 def choose(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
     """Return `yes()` or `no()`, computing only the one that is asked for."""
+    if runs_eagerly(condition):
+        # A conditional of JAX is compiled anew for every new pair of functions, that is in every eager step.
+        return yes() if condition else no()
     return jax.lax.cond(condition, yes, no)
 
 
@@ -88,6 +91,9 @@ def when(condition: Any, yes: Callable[[], Any], no: Callable[[], Any], variable
     A conditional of JAX has to be pure. Each branch therefore runs in a scope of its own, where assignments are
     only noted, and its result is the new value of each of `variables`.
     """
+    if runs_eagerly(condition):
+        (yes if condition else no)()
+        return
     outer = get_stateless_scope()
 
     def pure(branch: Callable[[], Any]) -> Callable[[], list[Any]]:

@@ -1,14 +1,16 @@
 """How far the training is."""
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from keras_neural_opt._core.arguments import integer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.table import Table
 
 
 class TrainingProgress(keras.callbacks.Callback):
@@ -39,7 +41,9 @@ class TrainingProgress(keras.callbacks.Callback):
         It reads the logs alone and never the model, which on JAX would copy all weights back at each look.
     """
 
-    def __init__(self, verbose: int = 1, console: Console | None = None) -> None:
+    def __init__(self, verbose: int = 1, console: "Console | None" = None) -> None:
+        from rich.console import Console
+
         super().__init__()
         self.verbose: int = integer(verbose, 0, 2).check(type(self).__name__, "verbose")
         self._console = console or Console(highlight=False, soft_wrap=True)
@@ -51,8 +55,7 @@ class TrainingProgress(keras.callbacks.Callback):
         self._last: dict[str, float] = {}
         self._epoch, self._start = 0, time.perf_counter()
         if self.verbose == 1:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Progress(*columns, console=self._console, transient=True)
+            self._bar = _bar(self._console)
             self._task = self._bar.add_task("epoch", total=self.params["epochs"])
             self._bar.start()
 
@@ -85,12 +88,21 @@ class TrainingProgress(keras.callbacks.Callback):
             self._bar.stop()
             self._bar = None
 
-    def _summary(self) -> Table:
+    def _summary(self) -> "Table":
+        from rich.table import Table
+
         seconds = time.perf_counter() - self._start
         table = Table("", "first epoch", "last epoch", title=f"{self._epoch} epochs in {seconds:.1f} s")
         for name, value in self._last.items():
             table.add_row(name, f"{self._first[name]:.6g}", f"{value:.6g}")
         return table
+
+
+def _bar(console: "Console") -> "Progress":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True)
 
 
 def _in_words(logs: dict[str, float]) -> str:

@@ -1,46 +1,5 @@
 """The command `keras-neural-opt`."""
 
-# Nothing here may import Keras before the backend is chosen.
-import argparse
-import sys
-from collections.abc import Sequence
-
-from keras_neural_opt.cli import _bench, _list, _quickstart
-from keras_neural_opt.cli._backend import BACKENDS, use_backend
+from keras_neural_opt.cli._main import main
 
 __all__ = ["main"]
-
-_COMMANDS = {"quickstart": _quickstart, "list": _list, "bench": _bench}
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Args:
-        arguments: What follows the command's name; by default what the process was started with.
-
-    Returns:
-        The exit status: 0, or 1 for an error, which is printed.
-    """
-    parser = argparse.ArgumentParser(prog="keras-neural-opt", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, module in _COMMANDS.items():
-        summary = (module.__doc__ or "").strip()
-        command = commands.add_parser(name, help=summary, description=summary)
-        command.add_argument(
-            "--backend",
-            choices=BACKENDS,
-            help="what Keras runs on; default KERAS_BACKEND, or the first that is installed",
-        )
-        module.add_arguments(command)
-        command.set_defaults(run=module.run, prepare=getattr(module, "prepare", None))
-    options = parser.parse_args(arguments)
-    try:
-        if options.prepare:
-            options.prepare()
-        use_backend(options.backend)
-        options.run(options)
-    except (OSError, RuntimeError, ValueError, ModuleNotFoundError) as error:
-        print(f"keras-neural-opt: {error}", file=sys.stderr)
-        return 1
-    return 0

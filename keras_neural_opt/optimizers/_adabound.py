@@ -41,7 +41,7 @@ class AdaBound(RuleOptimizer):
         epsilon: :math:`\epsilon \ge 0`, added to the root before the bias correction. Defaults to 1e-8.
         amsbound: Whether :math:`v_t` is replaced by its maximum so far. Defaults to False.
         base_learning_rate: :math:`\eta_{\text{base}} > 0`, the rate that `final_learning_rate` belongs to; a change of
-            :math:`\eta` changes the bounds in proportion. Defaults to `learning_rate`, or a schedule's value at step 0.
+            :math:`\eta` changes the bounds in proportion. Defaults to `learning_rate`, or a schedule's initial rate.
         **kwargs: The arguments of `RuleOptimizer`.
 
     Raises:
@@ -108,5 +108,6 @@ class AdaBound(RuleOptimizer):
 
 def _base(learning_rate: Any) -> Any:
     if isinstance(learning_rate, LearningRateSchedule):
-        return float(learning_rate(0))
+        # A schedule that starts in the middle of its curve still names the top of it.
+        return float(getattr(learning_rate, "initial_learning_rate", None) or learning_rate(0))
     return learning_rate if is_number(learning_rate) else None

@@ -44,7 +44,7 @@ class FunctionModel(keras.Model):
         """Return the user's loss of the batch that Keras took apart into `x`, `y` and `sample_weight`."""
         parts = tuple(part for part in (x, y, sample_weight) if part is not None)
         batch = parts if len(parts) > 1 else x
-        # A copy: on torch a NumPy array of the variable itself would change under the user's hands.
+        # Tensors, not variables: TensorFlow's custom_gradient refuses variables, and users may call the backend itself.
         weights = [ops.copy(w) for w in self.trainable_variables]
         if self.gradient_function is None:
             return _checked_loss(self.loss_function(self.pack(weights), batch), weights[0].dtype)

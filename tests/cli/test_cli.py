@@ -60,7 +60,10 @@ def test_the_console_script_chooses_the_backend():
 
 
 @pytest.mark.slow
-def test_quickstart_writes_report_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_quickstart_writes_report_and_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("keras_neural_opt.cli._comparison.LEARNING_RATES", (0.01, 0.03))
     picture = tmp_path / "docs" / "picture.svg"
     arguments = ["--out", str(tmp_path / "out"), "--seeds", "1", "--epochs", "2", "--picture", str(picture)]
     assert main(["quickstart", *arguments]) == 0

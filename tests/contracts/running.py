@@ -77,12 +77,14 @@ def _jax_jit(result: Run) -> Callable[[list[Any]], None]:
         result.traces += 1
         return optimizer.stateless_apply(optimizer_values, gradients, values)
 
+    # As Keras' trainer does, the values go from one call to the next as they came out.
+    state = {"optimizer": [v.value for v in optimizer.variables], "model": [v.value for v in result.variables]}
+
     def step(gradients: list[Any]) -> None:
-        before = [v.value for v in optimizer.variables], [v.value for v in result.variables]
-        values, optimizer_values = pure(before[0], gradients, before[1])
-        for variable, value in zip(result.variables, values, strict=True):
-            variable.assign(value)
-        for variable, value in zip(optimizer.variables, optimizer_values, strict=True):
+        state["model"], state["optimizer"] = pure(state["optimizer"], gradients, state["model"])
+        for variable, value in zip(
+            [*result.variables, *optimizer.variables], [*state["model"], *state["optimizer"]], strict=True
+        ):
             variable.assign(value)
 
     return step

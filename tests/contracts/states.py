@@ -38,7 +38,7 @@ def other_values(subject: Subject) -> dict[str, Any]:
     defaults = subject.spec.cls().get_config()
     others = {}
     for name, kind in subject.spec.arguments.items():
-        others[name] = next(value for value in kind.good if value not in (defaults[name], None))
+        others[name] = next(value for value in kind.good if value not in (defaults.get(name), None))
     return others
 
 

@@ -65,3 +65,8 @@ class Subject:
     def row_wise(self) -> bool:
         """Whether TensorFlow's sparse gradients change the touched rows only."""
         return self.spec.row_wise(self.options)
+
+    @property
+    def without_decay(self) -> dict[str, float]:
+        """The options with which the class decays nothing."""
+        return {"weight_decay": 0.0} if self.spec.loop.get("weight_decay") else {}

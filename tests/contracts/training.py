@@ -24,7 +24,7 @@ SERVICES: dict[str, Any] = {
     "global_clipnorm": 2.0,
     "use_ema": True,
     "ema_momentum": 0.7,
-    "ema_overwrite_frequency": 2,
+    "ema_overwrite_frequency": 3,
     "gradient_accumulation_steps": 2,
     "nonfinite": "skip",
 }

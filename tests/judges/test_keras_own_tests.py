@@ -1,4 +1,4 @@
-"""Keras' own tests of Adam, AdamW, SGD, RMSprop, Adagrad, Adadelta and the base, run on our classes.
+"""Keras' own tests of six optimizers, of their base and of the two wrappers, run on our classes.
 
 What cannot pass is listed here, test by test, with the reason. A listed test that passes fails this suite.
 """
@@ -49,6 +49,8 @@ OptimizerSparseTest = judge(
     load("optimizers/optimizer_sparse_test.py").OptimizerSparseTest,
     {f"test_sparse_gradients_{name}": MOCKED for name in SPARSE_CASES},
 )
+LossScaleOptimizerTest = judge(load("optimizers/loss_scale_optimizer_test.py").LossScaleOptimizerTest, {})
+MultiOptimizerTest = judge(load("optimizers/multi_optimizer_test.py").MultiOptimizerTest, {})
 
 if BACKEND == "tensorflow":
     import tensorflow as tf

@@ -17,6 +17,6 @@ class CosineAnnealing:
         if self.after == "hold":
             t = min(t, self.decay_steps)
         # The cosine repeats; a Python int of any size is reduced without an error.
-        angle = math.pi * (t % (2 * self.decay_steps)) / self.decay_steps
+        x = math.pi * (t % (2 * self.decay_steps)) / self.decay_steps
         span = self.initial_learning_rate - self.minimum_learning_rate
-        return self.minimum_learning_rate + span * (1 + math.cos(angle)) / 2
+        return self.minimum_learning_rate + span * (1 + math.cos(x)) / 2

@@ -15,7 +15,8 @@ jax = pytest.importorskip("jax", reason="jax is not installed")
 
 STEPS = 100
 # optax adds Adam's epsilon to the corrected root, Keras to the uncorrected one. Far below the gradients neither place
-# matters; above the smallest float32, both keep it. (Its AMSGrad takes the maximum of corrected moments: another method.)
+# matters; above the smallest float32, both keep it.
+# Its AMSGrad takes the maximum of corrected moments, which is another method.
 TINY = 1e-20
 
 PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {

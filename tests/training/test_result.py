@@ -1,5 +1,6 @@
 """What a training result says, and how it is kept in files."""
 
+import io
 import json
 import re
 import zipfile
@@ -87,13 +88,19 @@ def with_manifest(path: Path, **changes: Any) -> None:
     rewrite(path, manifest=np.frombuffer(json.dumps(manifest | changes).encode(), np.uint8))
 
 
+def npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
 DAMAGE = {
     "empty": lambda path: path.write_bytes(b""),
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-40]),
     "one byte": lambda path: path.write_bytes(path.read_bytes().replace(b"TrainingResult", b"TrainingResulu", 1)),
     "text": lambda path: path.write_text("loss: 1"),
     "another zip": lambda path: zipfile.ZipFile(path, "w").close(),
-    "an array": lambda path: np.save(path.open("wb"), np.ones(3)),
+    "an array": lambda path: path.write_bytes(npy(np.ones(3))),
     "pickled weights": lambda path: rewrite(path, weight_0=np.array([{}], object)),
     "no weights": lambda path: rewrite(path, weight_0=None),
     "more weights": lambda path: rewrite(path, weight_1=np.ones(1)),

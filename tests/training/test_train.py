@@ -1,5 +1,6 @@
 """The mission's program on real data, and every kind of data, model and mistake."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -54,12 +55,14 @@ def sgd() -> Any:
 
 
 def assert_same_weights(weights: Any, expected: Any) -> None:
-    # 1e-5 of the largest displacement, as every optimizer's own contract: float32 against float64 over 12 steps.
+    # 1e-5 of the largest displacement, as in every optimizer's own contract; and each step rounds a weight of up to 1
+    # twice, after the decay and after the update, by at most 2**-25.
     start = regression.initial_weights()
     displacement = max(np.abs(expected[name] - start[name]).max() for name in expected)
+    tolerance = 1e-5 * displacement + EPOCHS * STEPS_PER_EPOCH * 2 * 2**-25
     assert weights.keys() == expected.keys()
     for name in expected:
-        np.testing.assert_allclose(weights[name], expected[name], rtol=0, atol=1e-5 * displacement)
+        np.testing.assert_allclose(weights[name], expected[name], rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -188,18 +191,18 @@ def test_functions_on_numpy_may_change_their_weights():
 
 
 def test_l2_penalty_serves_numpy_and_compiled_losses():
-    weights = {"a": np.array([3.0, 4.0], "float32"), "b": [np.float32(2.0)]}
-    assert float(l2_penalty(weights, 0.5)) == 14.5
+    def penalized(loss: Any) -> Any:
+        return lambda weights, batch: loss(weights, batch) + l2_penalty(weights, 0.5)
+
+    def gradient(weights: Any, batch: Any) -> Any:
+        return {name: g + weights[name] for name, g in regression.numpy_gradient(weights, batch).items()}
+
     data = regression.digits(SAMPLES)
-    with_penalty = train(lambda w, b: regression.keras_loss(w, b) + l2_penalty(w, 0.5), None, data, sgd(), epochs=1)
-    by_gradient = train(
-        regression.numpy_loss,
-        lambda w, b: {name: g + w[name] for name, g in regression.numpy_gradient(w, b).items()},
-        data,
-        sgd(),
-        epochs=1,
-    )
-    np.testing.assert_allclose(with_penalty.weights["kernel"], by_gradient.weights["kernel"], atol=1e-6)
+    compiled = train(penalized(regression.keras_loss), None, data, sgd(), epochs=1)
+    by_hand = train(penalized(regression.numpy_loss), gradient, data, sgd(), epochs=1)
+    # Four float32 steps of weights below 2.
+    np.testing.assert_allclose(compiled.weights["kernel"], by_hand.weights["kernel"], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(compiled.history["loss"], by_hand.history["loss"], rtol=2e-6)
 
 
 # ---- Keras models
@@ -240,7 +243,7 @@ def test_a_compiled_model_keeps_its_loss_and_metrics_and_may_train_on():
 def test_early_stopping_returns_the_best_weights():
     # The loss of the constant gradient falls until w passes 3 and then rises for ever.
     def loss(w: Any, batch: Any) -> Any:
-        return keras.ops.mean(keras.ops.abs(w - 3.0) + 0.0 * batch)
+        return np.abs(w - 3.0)
 
     def gradient(w: Any, batch: Any) -> Any:
         return np.full_like(w, -1.0)
@@ -374,9 +377,8 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("mistake", "text"), MISTAKES, ids=[text[:70] for _, text in MISTAKES])
 def test_mistakes_are_explained(mistake: dict[str, Any], text: str):
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}"):
         train_neural_network(**(GOOD | mistake))
-    assert str(caught.value).startswith(text)
 
 
 def test_a_used_optimizer_is_refused():

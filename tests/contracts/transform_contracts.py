@@ -1,0 +1,160 @@
+"""Contracts on gradient transforms, and the table of transforms. A class without a row fails the suite."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_neural_opt import transforms
+from keras_neural_opt._core.tensors import Tensors
+from keras_neural_opt.optimizers import SGD
+from tests.contracts.arguments_table import POSITIVE, Kind
+from tests.contracts.contract import refusal
+from tests.contracts.documentation import assert_documented
+from tests.contracts.problem import (
+    Arrays,
+    assert_follows,
+    assert_same,
+    distance,
+    gradients,
+    largest,
+    make_variables,
+    read,
+    start_values,
+)
+from tests.contracts.running import WAYS, run
+from tests.oracles import clipping
+
+
+@dataclass(frozen=True)
+class TransformSpec:
+    """One row of the table.
+
+    Args:
+        cls: The class.
+        options: Constructor arguments with which some of the test's gradients change and others do not.
+        twin: The same function of gradients in float64.
+        arguments: The kind of each constructor argument.
+    """
+
+    cls: Callable[..., Any]
+    options: Mapping[str, Any]
+    twin: Callable[[Sequence[np.ndarray]], Arrays]
+    arguments: Mapping[str, Kind]
+
+    def __str__(self) -> str:
+        return self.cls.__name__
+
+    def make(self) -> Any:
+        return self.cls(**self.options)
+
+    def apply(self, values: Sequence[np.ndarray], dtype: str = "float32") -> tuple[list[Any], list[Any]]:
+        """Return the backend's gradients and what the transform makes of them."""
+        given = [keras.ops.convert_to_tensor(g, dtype) for g in values]
+        context = transforms.GradientContext(make_variables(list(values), dtype))
+        return given, list(self.make()(Tensors(given), context).tensors)
+
+
+SPECS = (
+    TransformSpec(
+        transforms.ClipByValue,
+        {"clipvalue": 0.8},
+        lambda gs: clipping.by_value(gs, 0.8),
+        {"clipvalue": POSITIVE},
+    ),
+    TransformSpec(
+        transforms.ClipByNorm, {"clipnorm": 1.5}, lambda gs: clipping.by_norm(gs, 1.5), {"clipnorm": POSITIVE}
+    ),
+    TransformSpec(
+        transforms.ClipByGlobalNorm,
+        {"clipnorm": 3.0},
+        lambda gs: clipping.by_global_norm(gs, 3.0),
+        {"clipnorm": POSITIVE},
+    ),
+)
+
+
+def equals_its_twin_in_every_way(spec: TransformSpec) -> None:
+    """Plain steps along the transformed gradients, eager and compiled."""
+    start, micro_steps = start_values(), gradients()
+    position, expected = read(start), []
+    for step in micro_steps:
+        position = [p - 0.1 * g for p, g in zip(position, spec.twin(read(step)), strict=True)]
+        expected.append(position)
+    for way in WAYS:
+        optimizer = SGD(0.1, gradient_transforms=[spec.make()])
+        assert_follows(run(optimizer, start, micro_steps, way).trajectory, expected, start)
+
+
+def leaves_its_input_alone(spec: TransformSpec) -> None:
+    """The gradients that it was given still hold what they held."""
+    values = gradients(1)[0]
+    given, _ = spec.apply(values)
+    assert_same(read(given), read(values), "the given gradient")
+
+
+def keeps_shapes_and_dtypes(spec: TransformSpec) -> None:
+    """Float32, bfloat16 and float16 stay what they are, of the same shapes, near to the twin."""
+    values = gradients(1)[0]
+    for dtype, epsilon in (("float32", 2.0**-23), ("bfloat16", 2.0**-7), ("float16", 2.0**-10)):
+        given, result = spec.apply(values, dtype)
+        assert [keras.backend.standardize_dtype(x.dtype) for x in result] == [dtype] * len(values)
+        assert [tuple(x.shape) for x in result] == [g.shape for g in values]
+        exact = spec.twin(read(keras.ops.cast(g, "float32") for g in given))
+        # A rounding of the factor, one of the product, one of the limit.
+        assert distance(read(keras.ops.cast(x, "float32") for x in result), exact) <= 2 * epsilon * largest(exact)
+
+
+def survives_extreme_gradients(spec: TransformSpec) -> None:
+    """Squares that overflow or underflow, zeros and empty variables are no trouble; NaN is not hidden."""
+    values = gradients(1)[0]
+    for factor in (1e30, 1e-30, 0.0):
+        extreme = [(g * factor).astype("float32") for g in values]
+        exact = spec.twin(read(extreme))
+        assert distance(read(spec.apply(extreme)[1]), exact) <= 1e-6 * largest(exact)
+    with_empty = [*values, np.zeros((0, 3), "float32")]
+    exact = spec.twin(read(values))
+    assert distance(read(spec.apply(with_empty)[1])[:-1], exact) <= 1e-6 * largest(exact)
+    values[2][1, 1] = np.nan
+    assert np.isnan(read(spec.apply(values)[1])[2][1, 1])
+
+
+def makes_itself_again_from_its_config(spec: TransformSpec) -> None:
+    """The configuration is the arguments, as JSON."""
+    transform = spec.make()
+    data = json.loads(json.dumps(keras.saving.serialize_keras_object(transform)))
+    again = keras.saving.deserialize_keras_object(data)
+    assert type(again) is spec.cls
+    assert again.get_config() == transform.get_config() == dict(spec.options)
+    assert repr(transform) == f"{spec.cls.__name__}({', '.join(f'{k}={v!r}' for k, v in spec.options.items())})"
+
+
+def refuses_bad_arguments(spec: TransformSpec) -> None:
+    """Every bad value is refused in the library's one wording; every kind of number is taken."""
+    for argument, kind in spec.arguments.items():
+        for bad in kind.bad:
+            message = refusal(ValueError, lambda a=argument, b=bad: spec.cls(**{**spec.options, a: b}))
+            assert message == f"{spec.cls.__name__}.{argument} must be {kind.rule}; received {bad!r}"
+        for good in kind.good:
+            value = spec.cls(**{**spec.options, argument: good}).get_config()[argument]
+            assert type(value) is float
+            assert value == good
+
+
+def is_documented(spec: TransformSpec) -> None:
+    """The docstring has every part."""
+    assert_documented(spec.cls)
+
+
+CONTRACTS = (
+    equals_its_twin_in_every_way,
+    leaves_its_input_alone,
+    keeps_shapes_and_dtypes,
+    survives_extreme_gradients,
+    makes_itself_again_from_its_config,
+    refuses_bad_arguments,
+    is_documented,
+)
