@@ -10,7 +10,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         choices=["step", "sparse-rows"],
-        help="step: one optimizer step against the backend's best peers; sparse-rows: an embedding's update, on tensorflow",
+        help="step: one step against the backend's best peers; sparse-rows: an embedding's update, on tensorflow",
     )
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds; default %(default)s")
     parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
