@@ -363,7 +363,7 @@ def train_neural_network(
         callbacks: Keras callbacks. Defaults to none.
         verbose: 0 prints nothing, 1 shows a progress bar and a table (default), 2 prints a line an epoch.
         loss: For a Keras model that is not compiled: its loss. Defaults to the compiled one.
-        shuffle: Whether arrays and `PyDataset`s are shuffled in each epoch. Defaults to True.
+        shuffle: Whether arrays and each `PyDataset` are shuffled in each epoch. Defaults to True.
         early_stopping_patience: Stop after that many epochs in which the validation loss, or without validation data
             the loss, reached no new minimum, and return the weights of the best epoch. Defaults to None: never.
         steps_per_epoch: Batches in an epoch, for data that does not know its length. Defaults to None.
