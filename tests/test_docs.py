@@ -74,3 +74,18 @@ def test_readme_names_real_subcommands(capsys: pytest.CaptureFixture[str]):
             main([name, "--help"])
         assert exit_status.value.code == 0
         assert f"keras-neural-opt {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("page", ["host_hooks", "keras_fixes"])
+def test_tables_and_tests_name_each_other(page: str):
+    listed = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "concepts" / f"{page}.md").read_text()))
+    source = (ROOT / "tests" / "optimizers" / f"test_{page}.py").read_text()
+    written = set(re.findall(r"^def (test_\w+)", source, re.MULTILINE))
+    if page == "keras_fixes":
+        # What Keras does not get wrong, or has no way to do, needs no row.
+        written = {name for name in written if f"def {name}(optimizers" in source or "K7" in _decorators(source, name)}
+    assert listed == written
+
+
+def _decorators(source: str, function: str) -> str:
+    return source.partition(f"def {function}(")[0].rpartition("\n\n\n")[2]
