@@ -10,11 +10,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Argument:
-    """A value as the user gave it, what it must be in words, and how it is checked and converted."""
+    """A value as the user gave it, what it must be in words, how it is checked, and a hint for when it is bad."""
 
     value: Any
     rule: str
     convert: Callable[[Any], Any]
+    hint: str = ""
 
     def check(self, owner: str, name: str) -> Any:
         """Return the converted value; raise `ValueError` naming `owner`, `name`, the rule and the value."""
@@ -22,7 +23,7 @@ class Argument:
             return self.convert(self.value)
         except (TypeError, ValueError, OverflowError):
             # The cause says nothing that the rule does not say better.
-            raise ValueError(f"{owner}.{name} must be {self.rule}; received {self.value!r}") from None
+            raise ValueError(f"{owner}.{name} must be {self.rule}; received {self.value!r}{self.hint}") from None
 
 
 def is_number(value: Any) -> bool:
@@ -106,7 +107,7 @@ def choice(value: Any, options: Iterable[str]) -> Argument:
         return given
 
     names = ", ".join(repr(option) for option in options)
-    return Argument(value, f"one of {names}{did_you_mean(value, options)}", convert)
+    return Argument(value, f"one of {names}", convert, did_you_mean(value, options))
 
 
 def optional(argument: Argument) -> Argument:
@@ -115,7 +116,7 @@ def optional(argument: Argument) -> Argument:
     def convert(given: Any) -> Any:
         return None if given is None else argument.convert(given)
 
-    return Argument(argument.value, f"None or {argument.rule}", convert)
+    return Argument(argument.value, f"None or {argument.rule}", convert, argument.hint)
 
 
 def check_arguments(owner: str, **arguments: Argument) -> dict[str, Any]:

@@ -4,14 +4,19 @@ from typing import Any, Self
 
 import torch
 
-from keras_neural_opt._core.plain_tensors import PlainTensors
+from keras_neural_opt._core.plain_tensors import PlainTensors, like
 
 
 class ForeachTensors(PlainTensors):
     """`PlainTensors` over `torch._foreach_*`. Scalars are Python floats, which each tensor's dtype takes in."""
 
     def _each(self, operation: Any, other: Any) -> Self:
-        return self.new(operation(self.tensors, other.tensors if isinstance(other, PlainTensors) else other))
+        if isinstance(other, PlainTensors):
+            other = other.tensors
+        elif isinstance(other, torch.Tensor) and any(x.dtype != other.dtype for x in self.tensors):
+            # Of two scalars torch returns the wider, so a wide factor would widen a scalar variable.
+            other = [like(other, x) for x in self.tensors]
+        return self.new(operation(self.tensors, other))
 
     def __add__(self, other: Any) -> Self:
         return self._each(torch._foreach_add, other)

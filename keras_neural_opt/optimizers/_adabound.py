@@ -82,6 +82,13 @@ class AdaBound(RuleOptimizer):
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, **kwargs)
+        if base_learning_rate is None:
+            base_learning_rate = _base(learning_rate)
+            if not base_learning_rate:
+                raise ValueError(
+                    f"{type(self).__name__}.base_learning_rate must be a number > 0 where learning_rate"
+                    f" ({learning_rate!r}) does not start with one; received None"
+                )
         self.set_hyperparameters(
             beta_1=fraction(beta_1),
             beta_2=fraction(beta_2),
@@ -89,7 +96,7 @@ class AdaBound(RuleOptimizer):
             gamma=positive(gamma),
             epsilon=nonnegative(epsilon),
             amsbound=flag(amsbound),
-            base_learning_rate=positive(_base(learning_rate) if base_learning_rate is None else base_learning_rate),
+            base_learning_rate=positive(base_learning_rate),
         )
 
     @property

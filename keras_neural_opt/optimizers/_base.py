@@ -343,7 +343,7 @@ class RuleOptimizer(KerasInterface):
         decayed = [self._plan.decayed[i] for i in index]
         amount = self._current(self.weight_decay) if self.weight_decay else None
 
-        kernel = self.fused(native.fused) if native.fused and native.fused.usable(lists) else None
+        kernel = self._kernel(lists)
 
         def rule(part: list[list[Any]], marks: list[bool]) -> list[list[Any]]:
             return self._rule_with_decay(part, marks, amount, context, kernel)
@@ -383,6 +383,13 @@ class RuleOptimizer(KerasInterface):
                 " values"
             )
         return [values.tensors for values in new]
+
+    def _kernel(self, lists: list[list[Any]]) -> Callable[..., None] | None:
+        if not native.fused or not native.fused.usable(lists):
+            return None
+        # A subclass that writes a rule of its own does not mean its parent's kernel.
+        rule, fused = (next(c for c in type(self).__mro__ if name in vars(c)) for name in ("rule", "fused"))
+        return self.fused(native.fused) if issubclass(fused, rule) else None
 
     def fused(self, kernels: Any) -> Callable[..., None] | None:
         """Return the one of torch's fused kernels that computes exactly the rule, with its constants, or None.

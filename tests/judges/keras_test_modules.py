@@ -49,28 +49,28 @@ def load(path: str) -> ModuleType:
     return module
 
 
-def judge(case: type, exceptions: dict[str, str], body: dict[str, Any] | None = None) -> type:
+def judge(case: type, exceptions: dict[str, str]) -> type:
     """Return a subclass of one of Keras' test cases that judges our classes.
 
     Args:
         case: The class.
         exceptions: Tests that must fail, with the reason; the others must pass.
-        body: Further attributes of the subclass.
     """
 
     class Judged(case):  # type: ignore[misc,valid-type]
-        def setUp(self) -> None:
+        def use_ours(self) -> None:
             replacement = ours_in_place_of_keras()
             replacement.__enter__()
             self.addCleanup(replacement.__exit__, None, None, None)
+
+        def setUp(self) -> None:
+            self.use_ours()
             super().setUp()
 
     unknown = [name for name in exceptions if not hasattr(case, name)]
     assert not unknown, f"{case.__name__} has no {unknown}"
     for name, reason in exceptions.items():
         setattr(Judged, name, _must_fail(getattr(case, name), reason))
-    for name, value in (body or {}).items():
-        setattr(Judged, name, value)
     Judged.__name__ = Judged.__qualname__ = case.__name__
     return Judged
 

@@ -3,10 +3,10 @@
 What cannot pass is listed here, test by test, with the reason. A listed test that passes fails this suite.
 """
 
-import functools
 from typing import Any
 
 import keras
+import pytest
 
 from keras_neural_opt import optimizers
 from tests.judges.keras_test_modules import NAMES, judge, load, ours_in_place_of_keras
@@ -55,32 +55,26 @@ MultiOptimizerTest = judge(load("optimizers/multi_optimizer_test.py").MultiOptim
 if BACKEND == "tensorflow":
     import tensorflow as tf
 
-    @functools.cache
-    def two_devices() -> Any:
-        # Keras' own set-up resets TensorFlow's context, which would take the variables of all other tests with it.
-        # The two devices exist already, and one strategy serves all tests.
-        return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    DistributeTest = load("backend/tensorflow/optimizer_distribute_test.py").OptimizerDistributeTest
 
-    def set_up(self: Any) -> None:
-        replacement = ours_in_place_of_keras()
-        replacement.__enter__()
-        self.addCleanup(replacement.__exit__, None, None, None)
-        self.strategy = two_devices()
+    class OptimizerDistributeTest(judge(DistributeTest, {"test_gradient_accumulation": SHARED})):  # type: ignore[misc]
+        @pytest.fixture(autouse=True)
+        def use_two_devices(self, mirrored: Any) -> None:
+            self.strategy = mirrored
 
-    OptimizerDistributeTest = judge(
-        load("backend/tensorflow/optimizer_distribute_test.py").OptimizerDistributeTest,
-        {"test_gradient_accumulation": SHARED},
-        {"setUp": set_up},
-    )
+        def setUp(self) -> None:
+            # Keras' own set-up resets TensorFlow's context, which would take the variables of all other tests with it.
+            self.use_ours()
 
-    def test_gradients_of_replicas_are_summed_before_they_accumulate():
+    del DistributeTest  # pytest would run it as it is
+
+    def test_gradients_of_replicas_are_summed_before_they_accumulate(mirrored: Any):
         # The excepted test, with gradients that each replica makes for itself, as in training.
-        strategy = two_devices()
-        with strategy.scope():
+        with mirrored.scope():
             v = keras.Variable([[1.0, 2.0], [3.0, 4.0]])
             optimizer = optimizers.SGD(1.0, gradient_accumulation_steps=3)
         for step, expected in enumerate(([[1, 2], [3, 4]], [[1, 2], [3, 4]], [[-1, 0], [-1, 0]])):
-            strategy.run(lambda: optimizer.apply([tf.constant([[1.0, 1.0], [2.0, 2.0]])], [v]))
+            mirrored.run(lambda: optimizer.apply([tf.constant([[1.0, 1.0], [2.0, 2.0]])], [v]))
             assert v.numpy().tolist() == expected, f"after micro-step {step + 1}"
 
 
