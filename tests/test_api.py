@@ -96,8 +96,8 @@ MISTAKES = [
     ),
     (
         lambda: api.create_neural_optimizer(gradient_clipping=("nrm", 1.0)),
-        "create_neural_optimizer.gradient_clipping must be one of 'norm', 'variable_norm', 'value'; did you mean norm?;"
-        " received 'nrm'",
+        "create_neural_optimizer.gradient_clipping must be one of 'norm', 'variable_norm', 'value';"
+        " received 'nrm'; did you mean norm?",
     ),
     (
         lambda: api.create_neural_optimizer(gradient_clipping=("norm", 0)),

@@ -64,7 +64,7 @@ def gather_rows(gradient: Any, variables: Sequence[Any]) -> tuple[Any, list[Any]
     """
     order = tf.argsort(gradient.indices, stable=True)
     indices = tf.gather(gradient.indices, order)
-    row = tf.cumsum(tf.concat([[0], tf.cast(indices[1:] != indices[:-1], "int32")], 0))
+    row = tf.cumsum(tf.concat([tf.zeros_like(indices[:1], "int32"), tf.cast(indices[1:] != indices[:-1], "int32")], 0))
     values = tf.cast(tf.gather(gradient.values, order), variables[0].dtype)
     sums = tf.gather(tf.math.unsorted_segment_sum(values, row, tf.size(row)), row)
     return tf.IndexedSlices(sums, indices), [tf.gather(_native(v), indices) for v in variables]
@@ -86,13 +86,18 @@ def copy(x: Any) -> Any:
 
 
 def two_norms(tensors: Sequence[Any]) -> Any:
-    """Return the 2-norm of each tensor, in one 1-D tensor of float32."""
-    return stack([tf.norm(tf.cast(x, "float32")) for x in tensors])
+    """Return the 2-norm of each tensor, in one 1-D tensor of at least float32."""
+    return stack([tf.norm(x) for x in _wide(tensors)])
 
 
 def largest(tensors: Sequence[Any]) -> Any:
-    """Return the largest absolute value of each tensor, in one 1-D tensor of float32."""
-    return stack([tf.reduce_max(tf.abs(tf.cast(x, "float32"))) for x in tensors])
+    """Return the largest absolute value of each tensor, in one 1-D tensor of at least float32."""
+    return stack([tf.reduce_max(tf.abs(x)) for x in _wide(tensors)])
+
+
+def _wide(tensors: Sequence[Any]) -> list[Any]:
+    dtype = "float64" if any(x.dtype == tf.float64 for x in tensors) else "float32"
+    return [tf.cast(x, dtype) for x in tensors]
 
 
 def all_finite(x: Any) -> Any:

@@ -73,14 +73,15 @@ class ForeachTensors(PlainTensors):
     def ema(self, x: Self, decay: float) -> Self:
         """Consume; return the moving average `decay * s + (1 - decay) * x`."""
         tensors = self.take()
-        torch._foreach_lerp_(tensors, x.tensors, 1.0 - decay)
+        torch._foreach_lerp_(tensors, _as(tensors, x), 1.0 - decay)
         return self.new(tensors)
 
     def ema_of_square(self, x: Self, decay: float) -> Self:
         """Consume; return the moving average `decay * s + (1 - decay) * x**2`."""
         tensors = self.take()
         torch._foreach_mul_(tensors, decay)
-        torch._foreach_addcmul_(tensors, x.tensors, x.tensors, value=1.0 - decay)
+        values = _as(tensors, x)
+        torch._foreach_addcmul_(tensors, values, values, value=1.0 - decay)
         return self.new(tensors)
 
     def scale(self, factor: Any) -> Self:
@@ -98,11 +99,18 @@ class ForeachTensors(PlainTensors):
     def add_scaled(self, x: Self, factor: Any) -> Self:
         """Consume; return `s + factor * x`."""
         tensors = self.take()
-        torch._foreach_add_(tensors, x.tensors, alpha=factor)
+        torch._foreach_add_(tensors, _as(tensors, x), alpha=factor)
         return self.new(tensors)
 
     def add_quotient(self, x: Self, over: Self, factor: Any) -> Self:
         """Consume; return `s + factor * x / over`."""
         tensors = self.take()
-        torch._foreach_addcdiv_(tensors, x.tensors, over.tensors, value=factor)
+        torch._foreach_addcdiv_(tensors, _as(tensors, x), _as(tensors, over), value=factor)
         return self.new(tensors)
+
+
+def _as(tensors: list[Any], x: PlainTensors) -> list[Any]:
+    """Return the tensors of `x` in the dtypes of `tensors`: the kernels take no mixture."""
+    if [y.dtype for y in x.tensors] == [s.dtype for s in tensors]:
+        return x.tensors
+    return [y.to(s.dtype) for y, s in zip(x.tensors, tensors, strict=True)]

@@ -34,7 +34,7 @@ def adam(lists: Sequence[list[Any]], lr: float, t: float, beta_1: float, beta_2:
         m,
         v,
         v_hat[0] if v_hat else [],
-        [torch.tensor(t)] * len(p),
+        [torch.tensor(t, dtype=torch.float32, device=p[0].device)] * len(p),
         lr=lr,
         beta1=beta_1,
         beta2=beta_2,

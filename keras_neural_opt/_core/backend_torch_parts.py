@@ -58,14 +58,24 @@ def run(
     kept = [lists[0], *lists[2:]]
     for part in _parts(kept) if divide else [Part(tuple(range(len(marks))))]:
         given = [part.of(x) for x in lists]
-        new = rule(given, [marks[i] for i in part.indices])
-        for old, values in zip((given[0], *given[2:]), new, strict=True):
-            if any(x is not y for x, y in zip(old, values, strict=True)):
-                torch._foreach_copy_(old, values)
+        _store([given[0], *given[2:]], rule(given, [marks[i] for i in part.indices]))
     return kept
 
 
+def _store(storages: list[list[Any]], new: list[list[Any]]) -> None:
+    """Copy the values that the rule did not compute in place."""
+    pairs = [(s, x) for old, values in zip(storages, new, strict=True) for s, x in zip(old, values, strict=True)]
+    pairs = [(s, x) for s, x in pairs if s is not x]
+    if not pairs:
+        return
+    # A value may be another slot's old storage, which must not be overwritten before it is read.
+    used = {s.data_ptr() for old in storages for s in old}
+    values = [x.clone() if x.data_ptr() in used else x for _, x in pairs]
+    torch._foreach_copy_([s for s, _ in pairs], values)
+
+
 def _parts(kept: list[list[Any]]) -> list[Part]:
-    count = len(kept[0])
-    contiguous = [all(x[i].is_contiguous() for x in kept) for i in range(count)]
-    return plan([x.numel() for x in kept[0]], contiguous)
+    sizes = [x.numel() for x in kept[0]]
+    # A slot of another size than its variable has no part that belongs to a part of the variable.
+    divisible = [all(x[i].is_contiguous() and x[i].numel() == size for x in kept) for i, size in enumerate(sizes)]
+    return plan(sizes, divisible)

@@ -7,7 +7,7 @@ from keras_neural_opt._core.backend import native
 
 
 def like(c: Any, x: Any) -> Any:
-    """Return the scalar `c` in the dtype of the tensor `x`; plain numbers adapt by themselves."""
+    """Return the scalar or tensor `c` in the dtype of the tensor `x`; plain numbers adapt by themselves."""
     if isinstance(c, (int, float)) or c.dtype == x.dtype:
         return c
     return native.cast(c, x.dtype)
@@ -28,6 +28,7 @@ class PlainTensors:
     def __init__(self, tensors: Iterable[Any], whole: bool = True) -> None:
         self._tensors: list[Any] | None = list(tensors)
         self.whole = whole
+        self.borrowed = False
 
     @property
     def tensors(self) -> list[Any]:
@@ -40,6 +41,8 @@ class PlainTensors:
 
     def take(self) -> list[Any]:
         """Return the tensors and make this handle unusable."""
+        if self.borrowed:
+            raise RuntimeError("a gradient belongs to the caller and must not be consumed; use an operator instead")
         tensors, self._tensors = self.tensors, None
         return tensors
 
@@ -99,12 +102,13 @@ class PlainTensors:
     def ema(self, x: Self, decay: float) -> Self:
         """Consume; return the moving average `decay * s + (1 - decay) * x`."""
         weight = 1.0 - decay
-        return self.new(s + (y - s) * like(weight, s) for s, y in zip(self.take(), x.tensors, strict=True))
+        return self.new(s + (like(y, s) - s) * like(weight, s) for s, y in zip(self.take(), x.tensors, strict=True))
 
     def ema_of_square(self, x: Self, decay: float) -> Self:
         """Consume; return the moving average `decay * s + (1 - decay) * x**2`."""
         weight = 1.0 - decay
-        return self.new(s * decay + y * y * weight for s, y in zip(self.take(), x.tensors, strict=True))
+        pairs = ((s, like(y, s)) for s, y in zip(self.take(), x.tensors, strict=True))
+        return self.new(s * decay + y * y * weight for s, y in pairs)
 
     def scale(self, factor: Any) -> Self:
         """Consume; return `factor * x`."""
@@ -116,9 +120,9 @@ class PlainTensors:
 
     def add_scaled(self, x: Self, factor: Any) -> Self:
         """Consume; return `s + factor * x`."""
-        return self.new(s + like(factor, s) * y for s, y in zip(self.take(), x.tensors, strict=True))
+        return self.new(s + like(factor, s) * like(y, s) for s, y in zip(self.take(), x.tensors, strict=True))
 
     def add_quotient(self, x: Self, over: Self, factor: Any) -> Self:
         """Consume; return `s + factor * x / over`."""
         triples = zip(self.take(), x.tensors, over.tensors, strict=True)
-        return self.new(s + like(factor, s) * y / z for s, y, z in triples)
+        return self.new(s + like(factor, s) * like(y, s) / like(z, s) for s, y, z in triples)

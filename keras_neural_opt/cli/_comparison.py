@@ -126,15 +126,20 @@ def load_data() -> Digits:
 
 def _outcome(label: str, data: Digits, seeds: Sequence[int], epochs: int, done: Any) -> Outcome:
     name, options = CANDIDATES[label]
-    trainer = _Trainer(optimizers.get(name, **options), data, epochs)
+    trainers = {}
     tried = {}
+    trainer = None
     for rate in LEARNING_RATES:
+        # Compiled once, unless a constant of the step belongs to the rate that the optimizer was made with.
+        if trainer is None or "base_learning_rate" in trainer.model.optimizer.hyperparameters():
+            trainer = _Trainer(optimizers.get(name, learning_rate=rate, **options), data, epochs)
+        trainers[rate] = trainer
         tried[rate] = trainer.run(rate, seeds[0])
         done()
     best = min(tried, key=lambda rate: tried[rate].settled_loss)
     runs = [tried[best]]
     for seed in seeds[1:]:
-        runs.append(trainer.run(best, seed))
+        runs.append(trainers[best].run(best, seed))
         done()
     return Outcome(label, best, runs)
 

@@ -28,7 +28,7 @@ from keras_neural_opt.optimizers._checks import (
     refuse_unknown,
 )
 from keras_neural_opt.optimizers._keras_interface import KerasInterface
-from keras_neural_opt.optimizers._slot import Slot, as_slot
+from keras_neural_opt.optimizers._slot import Slot, declared
 from keras_neural_opt.optimizers._state import restore
 from keras_neural_opt.transforms import (
     GradientContext,
@@ -62,9 +62,11 @@ class RuleOptimizer(KerasInterface):
         ema_momentum: The average's decay, in [0, 1]. Defaults to 0.99.
         ema_overwrite_frequency: None, or the number of effective steps after which the average replaces the variables.
         loss_scale_factor: None or a number > 0 that the loss is multiplied by and the gradients are divided by.
-        gradient_accumulation_steps: None or the number >= 2 of calls whose mean gradient makes one effective step.
+        gradient_accumulation_steps: None or the number >= 2 of calls whose mean gradient makes one effective step; a
+            variable whose gradient is None in the last of them stands still.
         name: The optimizer's name.
-        gradient_transforms: `GradientTransform` objects that run after the clipping, in order.
+        gradient_transforms: `GradientTransform` objects that run after the clipping, in order. The
+            optimizer keeps copies, so that two of them can be given the same ones.
         weight_decay_mask: Which variables are decayed: None (all), `"no_bias"`, `"no_norm_no_bias"`, `"matrices_only"`,
             a list of regular expressions found in the variable's path (`"!..."` leaves out), or a function of the
             variable.
@@ -177,9 +179,10 @@ class RuleOptimizer(KerasInterface):
         if self.built:
             self._check_variables_are_known(variables)
             return
+        slots = declared(type(self).__name__, self.slots)
         super().build(variables)
         plan = _Plan()
-        for slot in map(as_slot, self.slots):
+        for slot in slots:
             plan.slots[slot.name] = [
                 None if self._overwrite_variable_with_gradient(v) else slot.create(self, v) for v in variables
             ]
@@ -373,6 +376,7 @@ class RuleOptimizer(KerasInterface):
             g = on_marked(marks, lambda g, p: g + p * coefficient, g, p)
         elif coefficient is not None and not self.decay_in_rule:
             p = on_marked(marks, lambda p: decay(p, lr * coefficient), p)
+        g.borrowed = True
         if kernel is not None:
             kernel([p.tensors, g.tensors, *lists[2:]], lr, t)
             return [p.tensors, *lists[2:]]

@@ -1,5 +1,6 @@
 """Checks of what an optimizer is given: learning rate, transforms, unknown arguments, gradients."""
 
+import copy
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -51,11 +52,11 @@ def check_learning_rate(owner: str, value: Any) -> Any:
 
 
 def check_transforms(owner: str, transforms: Any) -> tuple[GradientTransform, ...]:
-    """Return the transforms as a tuple."""
+    """Return copies of the transforms: each optimizer builds its own state into its own."""
     given = transforms if isinstance(transforms, (list, tuple)) else None
     if given is None or not all(isinstance(t, GradientTransform) for t in given):
         raise ValueError(f"{owner}.gradient_transforms must be a list of GradientTransforms; received {transforms!r}")
-    return tuple(given)
+    return tuple(copy.copy(transform) for transform in given)
 
 
 def refuse_unknown(optimizer: Any, base: type, unknown: dict[str, Any]) -> None:

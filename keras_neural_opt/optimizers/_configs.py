@@ -118,10 +118,7 @@ def _schedule(config: OptimizerConfig, lr_scheduler: Any, steps_per_epoch: int |
             f"create_neural_optimizer.config must have a number as learning_rate for the scheduler to start from;"
             f" received {learning_rate!r}"
         )
-    schedule = lr_scheduler.build(learning_rate, steps_per_epoch or 1)
-    if steps_per_epoch is not None:
-        del schedule.in_open_unit  # The unit is known: nobody decides it a second time.
-    return schedule
+    return lr_scheduler.build(learning_rate, steps_per_epoch)
 
 
 def _default_learning_rate(name: str) -> float:

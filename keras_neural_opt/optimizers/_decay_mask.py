@@ -36,7 +36,7 @@ def check_mask(owner: str, mask: Any) -> Mask:
         if mask in PRESETS:
             return mask
         near = did_you_mean(mask, PRESETS)
-    elif isinstance(mask, (list, tuple)) and all(isinstance(p, str) and _compiles(p) for p in mask):
+    elif isinstance(mask, (list, tuple)) and mask and all(isinstance(p, str) and _compiles(p) for p in mask):
         return list(mask)
     else:
         near = ""
@@ -82,7 +82,7 @@ def leave_out(owner: str, mask: Mask, patterns: Sequence[str]) -> Mask:
             " patterns as weight_decay_mask instead"
         )
     new = [f"!{pattern}" for pattern in patterns]
-    return [*(mask or []), *(pattern for pattern in new if pattern not in (mask or []))]
+    return [*(mask or []), *(pattern for pattern in new if pattern not in (mask or []))] or None
 
 
 def mask_config(owner: str, mask: Mask) -> Any:

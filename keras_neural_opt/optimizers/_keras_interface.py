@@ -45,7 +45,7 @@ class KerasInterface(NamedState, Configurable, keras.optimizers.Optimizer):
         mask = _decay_mask.leave_out(type(self).__name__, self.weight_decay_mask, patterns)
         mask = _decay_mask.check_mask(type(self).__name__, mask)
         # Each replica of a distribution strategy makes the same call, and the first of them builds the optimizer.
-        if self.built and mask != (self.weight_decay_mask or []):
+        if self.built and (mask or []) != (self.weight_decay_mask or []):
             raise ValueError(
                 f"{type(self).__name__}.exclude_from_weight_decay must be called before the optimizer is built"
             )
@@ -82,9 +82,12 @@ class KerasInterface(NamedState, Configurable, keras.optimizers.Optimizer):
         """
         if not self.built or not all(native.has_value(v) for v in self.variables):
             return  # A step failed and took the values with it: that error is the one to show.
-        if self.nonfinite == "raise" and int(self.skipped):
-            raise FloatingPointError(self._nonfinite_message())
-        super().finalize_variable_values(var_list)
+        if self.nonfinite == "raise" and int(native.read(self.skipped)):
+            message = self._nonfinite_message()
+            self.skipped.assign(0)  # Whoever mends the data trains on from here.
+            raise FloatingPointError(message)
+        if int(native.read(self.iterations)):  # Without a step there is no average yet, only its zeros.
+            super().finalize_variable_values(var_list)
 
     @property
     def learning_rate(self) -> Any:

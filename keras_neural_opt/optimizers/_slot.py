@@ -1,6 +1,6 @@
 """The declaration of one kind of optimizer state."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,32 @@ class Slot:
         )
 
 
-def as_slot(slot: "str | Slot") -> Slot:
-    """Return a slot, given one or just its name."""
-    return slot if isinstance(slot, Slot) else Slot(slot)
+# Roles that the base gives to its own state.
+_RESERVED = (
+    "iteration",
+    "learning_rate",
+    "moving_average",
+    "gradient_accumulator",
+    "accumulation_phase",
+    "effective_steps",
+    "skipped",
+    "transform",
+    "extra",
+)
+
+
+def declared(owner: str, slots: "Sequence[str | Slot]") -> list[Slot]:
+    """Return the slots that a class declares, given as slots or as names.
+
+    Raises:
+        ValueError: A name is declared twice or taken by the base.
+    """
+    found = [slot if isinstance(slot, Slot) else Slot(slot) for slot in slots]
+    names = [slot.name for slot in found]
+    for name in names:
+        if name in _RESERVED or "." in name or names.count(name) > 1:
+            raise ValueError(
+                f"{owner}.slots must be different names without a dot, and none of {', '.join(_RESERVED)};"
+                f" received {name!r}"
+            )
+    return found

@@ -12,6 +12,7 @@ from keras_neural_opt.optimizers._decay_mask import path_of
 
 _MANIFEST = "manifest"
 _LEARNING_RATE = "learning_rate"
+_UNORDERED = ("transform", "extra")
 _REMEDY = "Load the state into the optimizer class, options and model that it was saved with."
 
 
@@ -67,7 +68,13 @@ def manifest_of(optimizer: Any) -> dict[str, Any]:
 
 def save(optimizer: Any, store: Any) -> None:
     """Write every variable of `optimizer` to `store`, a mapping of names to arrays."""
-    store[_MANIFEST] = np.frombuffer(json.dumps(manifest_of(optimizer)).encode(), "uint8")
+    pending = optimizer._plan.pending
+    manifest = pending[0] if pending else manifest_of(optimizer)
+    store[_MANIFEST] = np.frombuffer(json.dumps(manifest).encode(), "uint8")
+    if pending:  # Loaded, but not built since: what was loaded is the state.
+        for role, array in pending[1].items():
+            store[role] = array
+        return
     for role, variable in optimizer.state_by_role().items():
         store[role] = variable.numpy()
 
@@ -87,6 +94,8 @@ def load(optimizer: Any, store: Any) -> None:
 def restore(optimizer: Any, manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
     """Assign saved arrays to the variables of a built optimizer; all of them are checked before the first is."""
     order = _order_of_variables(optimizer, manifest)
+    if order != sorted(order) and any(role.partition(".")[0] in _UNORDERED for role in arrays):
+        _refuse(optimizer, "its variables come in another order, and a transform's state does not say whose it is")
     state = optimizer.state_by_role()
     # The learning rate is a setting that the program in hand decides, so a schedule may have replaced it.
     expected, given = set(state) - {_LEARNING_RATE}, set(arrays) - {_LEARNING_RATE}
@@ -139,7 +148,7 @@ def _order_of_variables(optimizer: Any, manifest: Mapping[str, Any]) -> list[int
 
 def _source(role: str, order: list[int]) -> str:
     kind, _, index = role.rpartition(".")
-    per_variable = kind and not kind.startswith(("transform", "extra"))
+    per_variable = kind and kind not in _UNORDERED
     return f"{kind}.{order[int(index)]}" if per_variable else role
 
 

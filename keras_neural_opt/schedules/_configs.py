@@ -16,33 +16,29 @@ _COSINE_SPELLINGS = {"decay_steps": "T_max", "minimum_learning_rate": "eta_min"}
 
 @dataclass(frozen=True)
 class SchedulerConfig:
-    """A schedule whose unit, steps or epochs, is still open.
+    """A schedule that does not know its initial rate yet.
 
     Args:
         schedule: The class, which takes the initial learning rate first.
         options: Its other arguments.
-        counts: The names of those that count steps or epochs.
     """
 
     schedule: type
     options: dict[str, Any] = field(default_factory=dict)
-    counts: tuple[str, ...] = ()
 
-    def build(self, learning_rate: float, steps_per_unit: float = 1.0) -> Any:
-        """Return the schedule, which counts steps, and which keeps this configuration as `.in_open_unit`."""
-        options = {
-            name: max(1, round(value * steps_per_unit)) if value and name in self.counts else value
-            for name, value in self.options.items()
-        }
-        schedule = self.schedule(learning_rate, **options)
-        schedule.in_open_unit = (self, learning_rate)
-        return schedule
+    def build(self, learning_rate: float, steps_per_epoch: float | None = None) -> Any:
+        """Return the schedule: counting epochs of so many steps, or with its unit left open."""
+        schedule = self.schedule(learning_rate, **self.options, open_unit=True)
+        return schedule if steps_per_epoch is None else in_epochs(schedule, steps_per_epoch)
 
 
 def in_epochs(schedule: Any, steps_per_epoch: float) -> Any:
-    """Return a schedule built by a `SchedulerConfig` so that it counts epochs, and None for any other value."""
-    config, learning_rate = getattr(schedule, "in_open_unit", (None, None))
-    return None if config is None else config.build(learning_rate, steps_per_epoch)
+    """Return the schedule with its open unit closed: what it counts are epochs."""
+    config = schedule.get_config()
+    counts = {name: round(config[name] * steps_per_epoch) for name in schedule.counts}
+    # Half an epoch of a tiny data set is still a step.
+    steps = {name: max(1, count) if config[name] else 0 for name, count in counts.items()}
+    return type(schedule).from_config({**config, **steps, "open_unit": False})
 
 
 def cosine_annealing_config(given: Any, keywords: dict[str, Any]) -> SchedulerConfig:
@@ -67,4 +63,4 @@ def cosine_annealing_config(given: Any, keywords: dict[str, Any]) -> SchedulerCo
         "start_step": checked["last_epoch"] + 1,
         "after": checked["after"],
     }
-    return SchedulerConfig(CosineAnnealing, arguments, counts=("decay_steps", "start_step"))
+    return SchedulerConfig(CosineAnnealing, arguments)

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from keras_neural_opt._core.arguments import Configurable, choice, integer, nonnegative
+from keras_neural_opt._core.arguments import Configurable, choice, flag, integer, nonnegative
 from keras_neural_opt._core.registry import export
 from keras_neural_opt._core.scalars import is_host, maximum, select, sin, step_count, to_float
 
@@ -27,6 +27,8 @@ class CosineAnnealing(Configurable, keras.optimizers.schedules.LearningRateSched
         start_step: :math:`s_0 \ge 0`, where on the curve step 0 of the optimizer lies. Defaults to 0.
         after: What happens past :math:`T`: `"hold"` keeps the minimum (default), `"mirror"` climbs back to the top by
             :math:`2T` and repeats.
+        open_unit: Whether `train_neural_network` may take `decay_steps` and `start_step` as epochs. Everywhere else
+            they are steps. `create_cosine_annealing_scheduler` leaves it open. Defaults to False.
 
     Returns:
         When called with a step: a Python float for a Python int, a float32 scalar tensor for a tensor.
@@ -57,6 +59,8 @@ class CosineAnnealing(Configurable, keras.optimizers.schedules.LearningRateSched
     minimum_learning_rate: float
     start_step: int
     after: str
+    open_unit: bool
+    counts = ("decay_steps", "start_step")
 
     def __init__(
         self,
@@ -65,6 +69,7 @@ class CosineAnnealing(Configurable, keras.optimizers.schedules.LearningRateSched
         minimum_learning_rate: float = 0.0,
         start_step: int = 0,
         after: str = "hold",
+        open_unit: bool = False,
     ) -> None:
         self.set_hyperparameters(
             initial_learning_rate=nonnegative(initial_learning_rate),
@@ -72,6 +77,7 @@ class CosineAnnealing(Configurable, keras.optimizers.schedules.LearningRateSched
             minimum_learning_rate=nonnegative(minimum_learning_rate),
             start_step=integer(start_step, 0),
             after=choice(after, ("hold", "mirror")),
+            open_unit=flag(open_unit),
         )
 
     def __call__(self, step: Any) -> Any:

@@ -19,6 +19,10 @@ def unpack(nested: Any) -> tuple[Any, list[np.ndarray]]:
                 raise ValueError(f"weights must have text as keys to be saved; received {list(part)!r}")
             return {"dict": {key: describe(value) for key, value in part.items()}}
         if isinstance(part, (list, tuple)):
+            if type(part) not in (list, tuple):
+                raise ValueError(
+                    f"weights must be in plain lists and tuples to be saved; received {type(part).__name__}"
+                )
             return {type(part).__name__: [describe(value) for value in part]}
         array = np.asarray(part)
         if array.dtype.kind not in "fiub":

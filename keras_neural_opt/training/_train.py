@@ -98,8 +98,9 @@ def _batches(training_data: Any, settings: Settings) -> int | None:
 
 def _count_epochs(optimizer: Any, batches: int | None) -> None:
     """Let a schedule whose unit is open count epochs."""
-    schedule = optimizer._learning_rate
-    if not hasattr(schedule, "in_open_unit"):
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # Inside a LossScaleOptimizer.
+    schedule = getattr(optimizer, "_learning_rate", None)
+    if not getattr(schedule, "open_unit", False):
         return
     if batches is None:
         raise ValueError(
@@ -123,12 +124,17 @@ def _compiled_functions(
 def _compiled_model(model: Any, initial_weights: Any, optimizer: Any, loss: Any, settings: Settings) -> Any:
     if initial_weights is not None:
         model.set_weights(initial_weights)
-    # Keras keeps the metrics of an earlier compile where none are given.
+    # Keras keeps the metrics of an earlier compile where none are given, and forgets everything else.
+    compiled = getattr(getattr(model, "_compile_config", None), "config", {})
+    earlier = {name: compiled[name] for name in ("loss_weights", "steps_per_execution") if name in compiled}
+    if loss is not None:
+        earlier.pop("loss_weights", None)
     model.compile(
         optimizer=optimizer,
         loss=model.loss if loss is None else loss,
-        run_eagerly=bool(settings.run_eagerly),
-        jit_compile=_or_auto(settings.jit_compile),
+        run_eagerly=compiled.get("run_eagerly", False) if settings.run_eagerly is None else settings.run_eagerly,
+        jit_compile=compiled.get("jit_compile", "auto") if settings.jit_compile is None else settings.jit_compile,
+        **earlier,
     )
     return model
 
@@ -157,7 +163,11 @@ def _fit(model: Any, data: Data, callbacks: Sequence[Any], settings: Settings) -
             verbose=0,
         ).history
     except Exception as error:
-        if is_functions and model.gradient_function is None:
+        if (
+            is_functions
+            and model.gradient_function is None
+            and isinstance(error, (TypeError, ValueError, AttributeError))
+        ):
             error.add_note(_TRACED)
         raise
 

@@ -68,7 +68,7 @@ class ClipByNorm(GradientTransform):
         >>> optimizer = kno.optimizers.Adam(gradient_transforms=[kno.transforms.ClipByNorm(1.0)])
 
     Note:
-        The norm does not overflow for finite gradients up to the largest float; Keras' does from about 1e19. As
+        The norm does not overflow as long as it is itself a float; Keras' does from about 1e19. As
         `optax.clip_by_block_rms` up to the norm, as Keras' `clipnorm` otherwise. No state.
 
     References:
@@ -109,7 +109,7 @@ class ClipByGlobalNorm(GradientTransform):
 
     Note:
         `torch.nn.utils.clip_grad_norm_` adds 1e-6 to the norm; this and `optax.clip_by_global_norm` do not. The norm
-        is computed once a step and shared with `nonfinite="skip"`; it does not overflow for finite gradients. A NaN
+        is computed once a step and shared with `nonfinite="skip"`; it overflows only where it is no float itself. A NaN
         in one gradient makes the norm, and so every gradient, NaN: add `nonfinite="skip"` to the optimizer. No state.
 
     References:

@@ -31,7 +31,7 @@ class GradientContext:
             gradients: The gradients as the caller received them.
 
         Returns:
-            A 0-d tensor; not finite if an element is not. Elements up to the largest float do not overflow it.
+            A 0-d tensor; not finite if an element is not, or if the norm itself is larger than any float.
         """
         if gradients is not self._gradients:
             self._gradients, self._norm = gradients, global_norm(gradients)

@@ -72,8 +72,8 @@ LEARNING_RATE = Kind(
 MASK = Kind(
     "None, one of 'no_bias', 'no_norm_no_bias', 'matrices_only', a list of regular expressions or a function of the"
     " variable",
-    (None, "no_bias", "no_norm_no_bias", "matrices_only", ["kernel"], ("!bias", "a"), [], bool),
-    (1, 0.5, True, "nonsense", "", [1], ["("], [""], ["!"], {"kernel"}, math.nan),
+    (None, "no_bias", "no_norm_no_bias", "matrices_only", ["kernel"], ("!bias", "a"), bool),
+    (1, 0.5, True, "nonsense", "", [1], ["("], [], [""], ["!"], {"kernel"}, math.nan),
 )
 TRANSFORMS = Kind("a list of GradientTransforms", ((), []), (None, 1, "clip", [1], [None], {}, [_one], math.nan))
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_neural_opt import schedules
 from keras_neural_opt.optimizers import SGD
-from tests.contracts.arguments_table import NONNEGATIVE, Kind, choice, integer
+from tests.contracts.arguments_table import FLAG, NONNEGATIVE, Kind, choice, integer
 from tests.contracts.contract import refusal
 from tests.contracts.documentation import assert_documented
 from tests.contracts.problem import assert_follows, gradients, start_values
@@ -70,6 +70,7 @@ SPECS = (
             "minimum_learning_rate": NONNEGATIVE,
             "start_step": Kind("an integer >= 0", (0, 7, np.int32(7), 2**40), (-1, 0.5, 1.0, None, "1", True, [0])),
             "after": choice("hold", "mirror"),
+            "open_unit": FLAG,
         },
     ),
 )
@@ -134,7 +135,7 @@ def refuses_bad_arguments(subject: ScheduleSubject) -> None:
             assert message == f"{cls.__name__}.{argument} must be {kind.rule}; received {bad!r}"
         for good in kind.good:
             value = cls(**{**subject.options, argument: good}).get_config()[argument]
-            assert type(value) in (int, float, str)
+            assert type(value) in (bool, int, float, str)
             assert value == good
 
 

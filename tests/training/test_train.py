@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_neural_opt as kno
 from keras_neural_opt import optimizers, schedules
 from keras_neural_opt.api import (
     create_adam_config,
@@ -392,3 +393,28 @@ def test_a_loss_in_numpy_without_gradient_gets_a_hint():
     with pytest.raises(Exception) as caught:  # noqa: PT011  each backend has its own error; the note is ours
         train(regression.numpy_loss, None, DATA, sgd(), epochs=1)
     assert "compute the loss with keras.ops" in " ".join([str(caught.value), *getattr(caught.value, "__notes__", [])])
+
+
+@pytest.mark.slow
+def test_a_compiled_model_keeps_its_loss_weights():
+    inputs = keras.Input((2,))
+    outputs = {name: keras.layers.Dense(1, name=name)(inputs) for name in ("a", "b")}
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", loss={"a": "mse", "b": "mse"}, loss_weights={"a": 1.0, "b": 0.0})
+    before = model.get_layer("b").get_weights()[0]
+    data = (np.ones((8, 2), "float32"), {name: np.zeros((8, 1), "float32") for name in ("a", "b")})
+    kno.train_neural_network(model, None, None, data, kno.optimizers.SGD(0.1), epochs=1, verbose=0)
+    np.testing.assert_array_equal(model.get_layer("b").get_weights()[0], before)
+
+
+def test_an_open_unit_survives_the_config_and_a_loss_scale():
+    from keras_neural_opt.training._train import _count_epochs
+
+    scheduler = kno.create_cosine_annealing_scheduler(T_max=10)
+    optimizer = kno.create_neural_optimizer("sgd", lr_scheduler=scheduler)
+    again = type(optimizer).from_config(optimizer.get_config())
+    _count_epochs(keras.optimizers.LossScaleOptimizer(again), 7)
+    assert again._learning_rate.get_config()["decay_steps"] == 70
+    assert not again._learning_rate.open_unit
+    closed = kno.create_neural_optimizer("sgd", lr_scheduler=scheduler, steps_per_epoch=7)
+    assert closed._learning_rate.get_config() == again._learning_rate.get_config()
