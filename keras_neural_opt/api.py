@@ -1,4 +1,7 @@
-"""The one-call API: functions that configure, train and read results, and delegate to the classes of this library."""
+"""The one-call API: functions that configure, train and read results, and delegate to the classes of this library.
+
+A long file of short functions: nearly all of it are the docstrings that users read.
+"""
 
 import contextlib
 from collections.abc import Sequence

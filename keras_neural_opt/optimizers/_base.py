@@ -1,4 +1,7 @@
-"""The base of every optimizer: everything around the rule, once, for three backends."""
+"""The base of every optimizer: everything around the rule, once, for three backends.
+
+Longer than other files here, because one step is one story: it is told in the order in which it happens.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -300,10 +303,12 @@ class RuleOptimizer(KerasInterface):
             _count(phase)
 
         def step() -> None:
-            self._effective_step((Tensors(native.read_all(sums)) + gradients) / k, variables)
-            # Every accumulator, also of a variable that got no gradient this time: the window is over.
-            stale = [s for s in self._accumulated_gradients if s is not None]
-            native.write([*stale, phase], [native.zeros_like(x) for x in native.read_all([*stale, phase])])
+            try:
+                self._effective_step((Tensors(native.read_all(sums)) + gradients) / k, variables)
+            finally:
+                # The window is over, also of a variable without a gradient this time, and also if the step raised.
+                stale = [*(s for s in self._accumulated_gradients if s is not None), phase]
+                native.write(stale, [native.zeros_like(x) for x in native.read_all(stale)])
 
         native.when(native.read(phase) == k - 1, step, add, self._assignable())
 
@@ -345,7 +350,6 @@ class RuleOptimizer(KerasInterface):
         lists.insert(1, gradients.tensors)
         decayed = [self._plan.decayed[i] for i in index]
         amount = self._current(self.weight_decay) if self.weight_decay else None
-
         kernel = self._kernel(lists)
 
         def rule(part: list[list[Any]], marks: list[bool]) -> list[list[Any]]:

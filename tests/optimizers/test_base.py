@@ -46,6 +46,17 @@ def test_training_goes_on_after_a_raised_step():
     assert (m.get_weights()[0] < 1.0).all()
 
 
+def test_a_raised_window_is_dropped():
+    variable = keras.Variable([1.0])
+    optimizer = kno.optimizers.SGD(0.5, nonfinite="raise", gradient_accumulation_steps=2)
+    optimizer.apply([tensor([np.nan])], [variable])
+    with pytest.raises(FloatingPointError):
+        optimizer.apply([tensor([1.0])], [variable])
+    for _ in range(2):
+        optimizer.apply([tensor([1.0])], [variable])
+    assert float(variable.numpy()[0]) == 0.5
+
+
 class Previous(RuleOptimizer):
     slots = ("previous", "older")
 
