@@ -29,6 +29,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
+nb_render_markdown_format = "myst"  # the default knows no tables
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_inherit_docstrings = False  # what Keras says of its own methods stays with Keras
@@ -43,3 +44,4 @@ maximum_signature_line_length = 80
 html_theme = "furo"
 html_title = "keras_neural_opt"
 html_static_path = ["_static"]
+html_css_files = ["tables.css"]
