@@ -188,6 +188,27 @@ def test_stateless_apply_leaves_its_arguments_alone():
     assert [int(s[0]) for s in (state, new_state)] == [0, 1]
 
 
+@pytest.mark.skipif(BACKEND != "torch", reason="a hook of Keras' torch backend")
+def test_value_on_torch_is_the_parameter_that_assign_writes_to():
+    import torch
+
+    variable = keras.Variable([1.0, 2.0])
+    parameter = variable._value
+    assert isinstance(parameter, torch.nn.Parameter)
+    variable.assign([3.0, 4.0])
+    assert variable._value is parameter
+    parameter.data.mul_(2.0)
+    np.testing.assert_array_equal(variable.numpy(), [6.0, 8.0])
+
+
+def test_compile_config_remembers_how_a_model_was_compiled():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", loss_weights=[2.0], steps_per_execution=3, run_eagerly=True, jit_compile=False)
+    config = model._compile_config.config
+    kept = {name: config[name] for name in ("loss_weights", "steps_per_execution", "run_eagerly", "jit_compile")}
+    assert kept == {"loss_weights": [2.0], "steps_per_execution": 3, "run_eagerly": True, "jit_compile": False}
+
+
 @jax_only
 def test_a_purged_variable_has_no_value():
     variable = keras.Variable([1.0])
