@@ -79,7 +79,8 @@ class Counting(RuleOptimizer):
 
     def rule(self, p, g, lr, t, count, wide):
         wide = ema(wide, g, 0.5)
-        return descend(p, wide, lr), count + 1.0, wide
+        # A scalar that was cut into stretches like the variable would be missing in all but the first.
+        return descend(p, wide * (count + 1.0), lr), count + 1.0, wide
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
