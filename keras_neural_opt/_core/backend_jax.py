@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 import keras
 from jax.experimental import sparse
-from keras.src.backend.common.stateless_scope import get_stateless_scope
+
+from keras_neural_opt._core.pure_branch import pure
 
 sqrt, expm1, sin, where = jnp.sqrt, jnp.expm1, jnp.sin, jnp.where
 minimum, maximum, isfinite = jnp.minimum, jnp.maximum, jnp.isfinite
 stack, ones_like, zeros_like = jnp.stack, jnp.ones_like, jnp.zeros_like
 
-fused: Any = None  # XLA fuses by itself; only torch has kernels of its own to call.
+ROW_GRADIENTS = False  # only TensorFlow's gradients name the rows that they touch
 
 
 def read(variable: Any) -> Any:
@@ -33,6 +34,11 @@ def write(variables: Sequence[Any], values: Sequence[Any]) -> None:
         variable.assign(value)
 
 
+def clear(variables: Sequence[Any]) -> None:
+    """Assign zeros to `variables`."""
+    write(variables, [zeros_like(x) for x in read_all(variables)])
+
+
 def cast(x: Any, dtype: Any) -> Any:
     """Return `x` as a tensor of `dtype`."""
     return jnp.asarray(x, dtype)
@@ -43,16 +49,10 @@ def scalar(x: Any) -> Any:
     return jnp.asarray(keras.ops.convert_to_tensor(x), "float32")
 
 
-def dense(gradient: Any, variable: Any) -> Any:
-    """Return a gradient as a dense tensor of the variable's dtype."""
-    if isinstance(gradient, sparse.JAXSparse):
-        gradient = gradient.todense()
-    return jnp.asarray(gradient, variable.dtype)
-
-
-def takes_rows(gradient: Any) -> bool:
-    """Whether a gradient names the touched rows in a way that a rule can be run on them alone."""
-    return False
+def dense(gradients: Sequence[Any], variables: Sequence[Any]) -> list[Any]:
+    """Return gradients as dense tensors of the variables' dtypes."""
+    found = (g.todense() if isinstance(g, sparse.JAXSparse) else g for g in gradients)
+    return [jnp.asarray(gradient, v.dtype) for gradient, v in zip(found, variables, strict=True)]
 
 
 def copy(x: Any) -> Any:
@@ -64,6 +64,11 @@ def two_norms(tensors: Sequence[Any]) -> Any:
     """Return the 2-norm of each tensor, in one 1-D tensor of at least float32."""
     wide = [x.astype(jnp.promote_types(x.dtype, "float32")) for x in tensors]
     return stack([sqrt(jnp.sum(x * x)) for x in wide])
+
+
+def accumulates_wide(tensors: Sequence[Any]) -> bool:
+    """Whether `two_norms` adds squares in so wide a type that they cannot overflow."""
+    return False
 
 
 def largest(tensors: Sequence[Any]) -> Any:
@@ -86,37 +91,27 @@ def choose(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any
 
 
 def when(condition: Any, yes: Callable[[], Any], no: Callable[[], Any], variables: Sequence[Any]) -> None:
-    """Run `yes` or `no`; what they assign to `variables` counts only for the one that `condition` asks for.
-
-    A conditional of JAX has to be pure. Each branch therefore runs in a scope of its own, where assignments are
-    only noted, and its result is the new value of each of `variables`.
-    """
+    """Run `yes` or `no`; what they assign to `variables` counts only for the one that `condition` asks for."""
     if runs_eagerly(condition):
         (yes if condition else no)()
         return
-    outer = get_stateless_scope()
-
-    def pure(branch: Callable[[], Any]) -> Callable[[], list[Any]]:
-        def run() -> list[Any]:
-            with keras.StatelessScope(state_mapping=[(v, v.value) for v in variables]) as scope:
-                # Scopes do not look into the one around them, where all that is read but not assigned is found.
-                scope.state_mapping = {**(outer.state_mapping if outer else {}), **scope.state_mapping}
-                branch()
-            return [scope.get_current_value(v) for v in variables]
-
-        return run
-
-    write(variables, jax.lax.cond(condition, pure(yes), pure(no)))
+    before = read_all(variables)
+    write(variables, jax.lax.cond(condition, pure(yes, variables, before), pure(no, variables, before)))
 
 
 def update(optimizer: Any, gradients: list[Any], variables: list[Any], step: Callable[..., None]) -> None:
-    """Run `step(gradients, variables)` on aggregated gradients: XLA has already reduced them."""
-    step(gradients, variables)
+    """Run `step(gradients)` on aggregated gradients: XLA has already reduced them."""
+    step(gradients)
 
 
-def run(rule: Callable[..., Any], lists: list[list[Any]], marks: list[bool], elementwise: bool) -> list[list[Any]]:
-    """Run `rule(lists, marks)`: the compiler fuses it."""
-    return rule(lists, marks)
+def on_host() -> AbstractContextManager[None]:
+    """Return a context in which variables are made where the host reads them without waiting: anywhere, here."""
+    return nullcontext()
+
+
+def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `function`, which the compiler of this backend takes as it is."""
+    return function
 
 
 def outside_graph() -> AbstractContextManager[None]:

@@ -8,9 +8,7 @@ import keras
 import torch
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 
-from keras_neural_opt._core import backend_torch_fused, backend_torch_parts
-
-fused, run = backend_torch_fused, backend_torch_parts.run
+ROW_GRADIENTS = False  # only TensorFlow's gradients name the rows that they touch
 sqrt, expm1, sin, where = torch.sqrt, torch.expm1, torch.sin, torch.where
 isfinite, stack = torch.isfinite, torch.stack
 ones_like, zeros_like = torch.ones_like, torch.zeros_like
@@ -35,7 +33,7 @@ def read_all(variables: Sequence[Any]) -> list[Any]:
     """Return `read` of each variable. `_value` and not `value`, whose checks cost more than a small update."""
     if in_stateless_scope():
         return [variable.value.detach().clone() for variable in variables]
-    return [variable._value.data for variable in variables]
+    return [variable._value for variable in variables]
 
 
 def write(variables: Sequence[Any], values: Sequence[Any]) -> None:
@@ -44,9 +42,17 @@ def write(variables: Sequence[Any], values: Sequence[Any]) -> None:
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         return
-    pairs = [(s, x) for s, x in zip(read_all(variables), values, strict=True) if s.data_ptr() != x.data_ptr()]
+    pairs = [(s, x) for s, x in zip(read_all(variables), values, strict=True) if s is not x]
     if pairs:
         torch._foreach_copy_([storage for storage, _ in pairs], [x for _, x in pairs])
+
+
+def clear(variables: Sequence[Any]) -> None:
+    """Assign zeros to `variables`."""
+    if in_stateless_scope():
+        write(variables, [torch.zeros_like(variable.value) for variable in variables])
+    else:
+        torch._foreach_zero_(read_all(variables))
 
 
 def cast(x: Any, dtype: Any) -> Any:
@@ -56,20 +62,20 @@ def cast(x: Any, dtype: Any) -> Any:
 
 def scalar(x: Any) -> float:
     """Return a number, a tensor or a variable as the kind of scalar that a rule computes with: a float."""
-    return float(x.value if isinstance(x, keras.Variable) else x)
+    return float(read(x) if isinstance(x, keras.Variable) else x)
 
 
-def dense(gradient: Any, variable: Any) -> Any:
-    """Return a gradient as a dense tensor of the variable's dtype."""
-    if isinstance(gradient, torch.Tensor) and gradient.dtype == variable._value.dtype and not gradient.is_sparse:
-        return gradient.detach()
-    tensor = keras.ops.convert_to_tensor(gradient, variable.dtype).detach()
-    return tensor.to_dense() if tensor.is_sparse else tensor
+def dense(gradients: Sequence[Any], variables: Sequence[Any]) -> list[Any]:
+    """Return gradients as dense tensors of the variables' dtypes."""
+    return [
+        g if type(g) is torch.Tensor and g.dtype is v._value.dtype and g.layout is torch.strided else _converted(g, v)
+        for g, v in zip(gradients, variables, strict=True)
+    ]
 
 
-def takes_rows(gradient: Any) -> bool:
-    """Whether a gradient names the touched rows in a way that a rule can be run on them alone."""
-    return False
+def _converted(gradient: Any, variable: Any) -> Any:
+    tensor = keras.ops.convert_to_tensor(gradient, variable.dtype)
+    return tensor.to_dense() if tensor.layout is not torch.strided else tensor
 
 
 def copy(x: Any) -> Any:
@@ -79,7 +85,19 @@ def copy(x: Any) -> Any:
 
 def two_norms(tensors: Sequence[Any]) -> Any:
     """Return the 2-norm of each tensor, in one 1-D tensor of at least float32."""
+    if accumulates_wide(tensors):
+        return stack(
+            [n.to(_wide(x)) for n, x in zip(torch._foreach_norm(tensors, 2, torch.float64), tensors, strict=True)]
+        )
     return stack([n.to(_wide(n)) for n in torch._foreach_norm([x.to(_wide(x)) for x in tensors])])
+
+
+def accumulates_wide(tensors: Sequence[Any]) -> bool:
+    """Whether `two_norms` adds squares in so wide a type that they cannot overflow.
+
+    Elsewhere the sum is checked, for which the host must wait: on an accelerator that costs more than float64.
+    """
+    return all(x.device.type not in ("cpu", "mps") and x.dtype is not torch.float64 for x in tensors)
 
 
 def largest(tensors: Sequence[Any]) -> Any:
@@ -106,10 +124,24 @@ def when(condition: Any, yes: Callable[[], Any], no: Callable[[], Any], variable
     (yes if condition else no)()
 
 
+def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `function` as one that runs as it is where `torch.compile` compiles a whole training step.
+
+    Dynamo would trace every call of an optimizer anew for each step number; loops over lists are what it is slowest at.
+    """
+    disabled: Callable[..., Any] = torch.compiler.disable(function)
+    return disabled
+
+
 @torch.no_grad()
 def update(optimizer: Any, gradients: list[Any], variables: list[Any], step: Callable[..., None]) -> None:
-    """Run `step(gradients, variables)`; gradients are this process's own."""
-    step(gradients, variables)
+    """Run `step(gradients)`; gradients are this process's own."""
+    step(gradients)
+
+
+def on_host() -> AbstractContextManager[Any]:
+    """Return a context in which variables are made where the host reads them without waiting for an accelerator."""
+    return keras.device("cpu")
 
 
 def outside_graph() -> AbstractContextManager[None]:

@@ -10,6 +10,31 @@ from keras_neural_opt._core.plain_tensors import PlainTensors, like
 class ForeachTensors(PlainTensors):
     """`PlainTensors` over `torch._foreach_*`. Scalars are Python floats, which each tensor's dtype takes in."""
 
+    _factor: Any = None
+
+    @property
+    def tensors(self) -> list[Any]:
+        """The tensors."""
+        if self._factor is not None:
+            factor, self._factor = self._factor, None
+            self._tensors = (self * factor).tensors
+        return super().tensors
+
+    def scaled_by(self, factor: Any) -> Self:
+        """Return `factor * x`, computed when it is read: a part at a time costs no pass over the memory."""
+        tensors, pending = self.unscaled()
+        scaled = self.new(tensors)
+        scaled._factor = factor if pending is None else pending * factor
+        return scaled
+
+    def divided_by(self, divisor: float) -> Self:
+        """Return `x / divisor`, computed when it is read."""
+        return self.scaled_by(1.0 / divisor)
+
+    def unscaled(self) -> tuple[list[Any], Any]:
+        """Return tensors and the factor, or None, that they must still be multiplied by."""
+        return super().tensors, self._factor
+
     def _each(self, operation: Any, other: Any) -> Self:
         if isinstance(other, PlainTensors):
             other = other.tensors

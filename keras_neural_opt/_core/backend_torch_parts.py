@@ -1,68 +1,163 @@
 """A step on torch in parts that fit the cache: temporaries then never reach the memory, whose speed is the limit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
+from keras.src.backend.common.stateless_scope import in_stateless_scope
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+
+from keras_neural_opt._core import backend_torch_fused
+from keras_neural_opt._core.backend_torch import read_all, write
+from keras_neural_opt._core.backend_torch_compile import compiled
 
 # Of 2**18 elements a variable, its gradient, two slots and a temporary are 5 MB, about a core's share of the cache.
 PART = 1 << 18
+# Below this, calling a compiled function costs more than copying the tensors into one, to call it for all of them.
+SMALL = 1 << 14
+
+Lists: TypeAlias = list[list[Any]]
 
 
 @dataclass(frozen=True)
-class Part:
-    """Some whole tensors of a list, or a stretch of one large tensor."""
+class Stretch:
+    """A stretch of one variable, as a view of its memory."""
+
+    indices: tuple[int]
+    start: int
+    stop: int
+
+    def take(self, tensors: Sequence[Any]) -> list[Any]:
+        """Return this part of a list of tensors."""
+        return [tensors[self.indices[0]].reshape(-1)[self.start : self.stop]]
+
+    def put(self, kept: Lists, taken: Lists, new: Lists) -> None:
+        """Store the new values where the rule did not compute them in place."""
+        _store(taken, new)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Several small variables, copied into one flat tensor and back."""
 
     indices: tuple[int, ...]
-    stretch: slice | None = None
 
-    def of(self, tensors: Sequence[Any]) -> list[Any]:
-        """Return this part of a list of tensors, as views."""
-        if self.stretch is None:
-            return [tensors[i] for i in self.indices]
-        return [tensors[i].reshape(-1)[self.stretch] for i in self.indices]
+    def take(self, tensors: Sequence[Any]) -> list[Any]:
+        """Return this part of a list of tensors."""
+        return [_flatten_dense_tensors([tensors[i] for i in self.indices])]
+
+    def put(self, kept: Lists, taken: Lists, new: Lists) -> None:
+        """Store the new values."""
+        for tensors, (flat,) in zip(kept, new, strict=True):
+            targets = [tensors[i] for i in self.indices]
+            torch._foreach_copy_(targets, _unflatten_dense_tensors(flat, targets))
 
 
-def plan(sizes: Sequence[int], divisible: Sequence[bool]) -> list[Part]:
-    """Return parts of about `PART` elements that cover tensors of these sizes, cutting only divisible ones."""
+@dataclass(frozen=True)
+class Whole:
+    """Several whole variables, as they are."""
+
+    indices: tuple[int, ...]
+
+    def take(self, tensors: Sequence[Any]) -> list[Any]:
+        """Return this part of a list of tensors."""
+        return [tensors[i] for i in self.indices]
+
+    def put(self, kept: Lists, taken: Lists, new: Lists) -> None:
+        """Store the new values where the rule did not compute them in place."""
+        _store(taken, new)
+
+
+Part: TypeAlias = Stretch | Joined | Whole
+
+
+def run(step: Any, layout: Any, gradients: Any, scalars: tuple[Any, ...]) -> None:
+    """Run one step of a rule on the variables of a layout, in place; see `running.run_whole`."""
+    targets = [layout.variables, *layout.slots]
+    kept = [read_all(target) for target in targets]
+    _run(step, layout, kept, gradients, scalars)
+    if in_stateless_scope():
+        for target, values in zip(targets, kept, strict=True):
+            write(target, values)
+
+
+def _run(step: Any, layout: Any, kept: Lists, gradients: Any, scalars: tuple[Any, ...]) -> None:
+    tensors, factor = gradients.unscaled()
+    kernel = step.kernel(backend_torch_fused)
+    if kernel and factor is None and backend_torch_fused.usable([*kept, tensors]):
+        kernel([kept[0], tensors, *kept[1:]], layout.decayed, *scalars)
+        return
+    if kernel and not backend_torch_fused.usable(kept):
+        kernel = None
+    for part in _parts(step, layout, kept, flat=step.compiles and not kernel):
+        p, *slots = taken = [part.take(x) for x in kept]
+        marks = [layout.decayed[i] for i in part.indices[: len(p)]]  # those joined into one tensor have the same
+        g = part.take(tensors)
+        if factor is not None:
+            g = torch._foreach_mul(g, factor)
+        given = [p, g, *slots]
+        if kernel and backend_torch_fused.usable(given):
+            kernel(given, marks, *scalars)
+            new = taken
+        else:
+            new = compiled(step, given, marks, scalars) or step(given, marks, *scalars)
+        part.put(kept, taken, new)
+
+
+def _parts(step: Any, layout: Any, kept: Lists, flat: bool) -> list[Part]:
+    contiguous = all(all(map(torch.Tensor.is_contiguous, tensors)) for tensors in kept)
+    form = (flat, contiguous, PART)
+    if layout.remembered is None or layout.remembered[0] != form or not contiguous:
+        layout.remembered = form, plan(kept, layout.decayed, step.elementwise, flat)
+    parts: list[Part] = layout.remembered[1]
+    return parts
+
+
+def plan(kept: Lists, marks: Sequence[bool], elementwise: bool, flat: bool = False) -> list[Part]:
+    """Return parts of about `PART` elements that cover all variables.
+
+    Args:
+        kept: The variables and each of their slots.
+        marks: Which of the variables are decayed.
+        elementwise: Whether variables may be cut and joined.
+        flat: Whether each part is to be one flat tensor, however large.
+    """
+    if not elementwise or (kept[0][0].device.type != "cpu" and not flat):
+        # An accelerator runs one operation on a whole list by itself, and its cache is no limit.
+        return [Whole(tuple(range(len(marks))))]
     parts: list[Part] = []
+    small: dict[Any, list[int]] = {}
+    odd: list[int] = []
+    for i, mark in enumerate(marks):
+        tensors = [x[i] for x in kept]
+        size = tensors[0].numel()
+        if not all(x.numel() == size and x.is_contiguous() for x in tensors):
+            odd.append(i)  # It has no stretch that belongs to a stretch of its slot.
+        elif size < (SMALL if flat else PART):
+            small.setdefault((mark, *(x.dtype for x in tensors)) if flat else None, []).append(i)
+        else:
+            length = size if flat else PART
+            parts += [Stretch((i,), start, min(start + length, size)) for start in range(0, size, length)]
+    kind = Joined if flat else Whole
+    parts += [kind(group) for like in small.values() for group in _groups(like, [kept[0][i].numel() for i in like])]
+    return [*parts, Whole(tuple(odd))] if odd else parts
+
+
+def _groups(indices: Sequence[int], sizes: Sequence[int]) -> Iterator[tuple[int, ...]]:
     group: list[int] = []
     filled = 0
-    for i, size in enumerate(sizes):
-        if size > PART and divisible[i]:
-            parts += [Part((i,), slice(start, min(start + PART, size))) for start in range(0, size, PART)]
-            continue
+    for i, size in zip(indices, sizes, strict=True):
         if group and filled + size > PART:
-            parts.append(Part(tuple(group)))
+            yield tuple(group)
             group, filled = [], 0
         group.append(i)
         filled += size
-    return [*parts, Part(tuple(group))] if group else parts
+    if group:
+        yield tuple(group)
 
 
-def run(
-    rule: Callable[[list[list[Any]], list[bool]], list[list[Any]]],
-    lists: list[list[Any]],
-    marks: list[bool],
-    divide: bool,
-) -> list[list[Any]]:
-    """Run `rule` on one part of `lists` after the other, and return the lists of the variables and of the slots.
-
-    Args:
-        rule: Takes variables, gradients and slots, and a mark for each variable; returns new variables and slots.
-        lists: Variables, gradients and slots. All but the gradients are updated in place.
-        marks: A mark for each variable.
-        divide: Whether the rule may see some of the variables at a time, and stretches of them.
-    """
-    kept = [lists[0], *lists[2:]]
-    for part in _parts(kept) if divide else [Part(tuple(range(len(marks))))]:
-        given = [part.of(x) for x in lists]
-        _store([given[0], *given[2:]], rule(given, [marks[i] for i in part.indices]))
-    return kept
-
-
-def _store(storages: list[list[Any]], new: list[list[Any]]) -> None:
+def _store(storages: Lists, new: Lists) -> None:
     """Copy the values that the rule did not compute in place."""
     pairs = [(s, x) for old, values in zip(storages, new, strict=True) for s, x in zip(old, values, strict=True)]
     pairs = [(s, x) for s, x in pairs if s is not x]
@@ -72,10 +167,3 @@ def _store(storages: list[list[Any]], new: list[list[Any]]) -> None:
     used = {s.data_ptr() for old in storages for s in old}
     values = [x.clone() if x.data_ptr() in used else x for _, x in pairs]
     torch._foreach_copy_([s for s, _ in pairs], values)
-
-
-def _parts(kept: list[list[Any]]) -> list[Part]:
-    sizes = [x.numel() for x in kept[0]]
-    # A slot of another size than its variable has no part that belongs to a part of the variable.
-    divisible = [all(x[i].is_contiguous() and x[i].numel() == size for x in kept) for i, size in enumerate(sizes)]
-    return plan(sizes, divisible)

@@ -83,6 +83,14 @@ class PlainTensors:
     def __neg__(self) -> Self:
         return self.map(lambda x: -x)
 
+    def scaled_by(self, factor: Any) -> Self:
+        """Return `factor * x`, which torch computes only where and when it is read."""
+        return self * factor
+
+    def divided_by(self, divisor: float) -> Self:
+        """Return `x / divisor`, which torch computes only where and when it is read."""
+        return self / divisor
+
     def square(self) -> Self:
         """Return the square of each element."""
         return self.map(lambda x: x * x)

@@ -68,7 +68,7 @@ def _step(optimizer: Any, rows: int, count: int, seed: int, dense: bool) -> Call
     gradient = native.row_gradient(values, indices, (rows, WIDTH))
 
     def step() -> None:
-        apply(native.dense(gradient, table) if dense else gradient)
+        apply(native.dense([gradient], [table])[0] if dense else gradient)
         native.wait(table)
 
     return step

@@ -93,4 +93,5 @@ class Adam(RuleOptimizer):
         return descend(p, m, step, over=root((v, *v_hat)[-1], outside=self.epsilon)), m, v, *v_hat
 
     def fused(self, kernels: Any) -> Any:
-        return partial(kernels.adam, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon)
+        l2 = self.weight_decay_mode == "l2"
+        return partial(kernels.adam, l2=l2, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon)

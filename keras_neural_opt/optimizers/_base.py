@@ -4,6 +4,9 @@ Longer than other files here, because one step is one story: it is told in the o
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache, partial
+from itertools import compress
+from operator import is_, not_
 from typing import Any
 
 import keras
@@ -21,7 +24,8 @@ from keras_neural_opt._core.arguments import (
     text,
 )
 from keras_neural_opt._core.backend import HOST_SCALARS, native
-from keras_neural_opt._core.tensors import Scalar, Tensors, add_scaled, decay, ema, on_marked
+from keras_neural_opt._core.running import run
+from keras_neural_opt._core.tensors import Scalar, Tensors, add_scaled, ema
 from keras_neural_opt.optimizers import _decay_mask
 from keras_neural_opt.optimizers._checks import (
     LearningRateSchedule,
@@ -31,12 +35,17 @@ from keras_neural_opt.optimizers._checks import (
     refuse_unknown,
 )
 from keras_neural_opt.optimizers._keras_interface import KerasInterface
+from keras_neural_opt.optimizers._layout import Layout
+from keras_neural_opt.optimizers._rule_step import RuleStep, as_tuple
 from keras_neural_opt.optimizers._slot import Slot, declared
 from keras_neural_opt.optimizers._state import restore
 from keras_neural_opt.transforms import (
     GradientContext,
     GradientTransform,
 )
+
+# How many different sets of variables, as gradients of None make them, are remembered at a time.
+_MOST_LAYOUTS = 32
 
 
 class RuleOptimizer(KerasInterface):
@@ -75,6 +84,10 @@ class RuleOptimizer(KerasInterface):
             variable.
         weight_decay_mode: `"decoupled"` shrinks the variable by learning rate times coefficient, as Keras and AdamW;
             `"l2"` adds coefficient times variable to the gradient, as `torch.optim.SGD` and `torch.optim.Adam`.
+        compile_update: On torch, whether an elementwise rule is compiled by `torch.compile` into one pass over the
+            memory. It costs some seconds in the first step, and pays where variables are large and no fused kernel of
+            torch computes the rule. Without a compiler the rule runs as it does otherwise, with a warning. The other
+            backends compile the whole step anyway, and ignore it.
         nonfinite: What a step with a NaN or infinite gradient does. `"propagate"`: as if nothing were wrong. `"skip"`:
             changes nothing but the counter `skipped`. `"raise"`: changes nothing and raises `FloatingPointError`, at
             once where steps run eagerly; in a compiled `fit` training stands still and the error comes at its end.
@@ -121,6 +134,7 @@ class RuleOptimizer(KerasInterface):
         weight_decay_mask: _decay_mask.Mask = None,
         weight_decay_mode: str = "decoupled",
         nonfinite: str = "propagate",
+        compile_update: bool = False,
         **unknown: Any,
     ) -> None:
         owner = type(self).__name__
@@ -141,13 +155,16 @@ class RuleOptimizer(KerasInterface):
             owner,
             weight_decay_mode=choice(weight_decay_mode, ("decoupled", "l2")),
             nonfinite=choice(nonfinite, ("propagate", "skip", "raise")),
+            compile_update=flag(compile_update),
         )
         mask = _decay_mask.check_mask(owner, weight_decay_mask)
         transforms = check_transforms(owner, gradient_transforms)
         if not isinstance(weight_decay, LearningRateSchedule):
             weight_decay = optional(nonnegative(weight_decay)).check(owner, "weight_decay")
-        super().__init__(check_learning_rate(owner, learning_rate), weight_decay=weight_decay, **keras_arguments)
+        with native.on_host():
+            super().__init__(check_learning_rate(owner, learning_rate), weight_decay=weight_decay, **keras_arguments)
         self.weight_decay_mode, self.nonfinite = own["weight_decay_mode"], own["nonfinite"]
+        self.compile_update = own["compile_update"]
         self.weight_decay_mask = mask
         self.gradient_transforms = transforms
         self._plan = _Plan()
@@ -185,6 +202,7 @@ class RuleOptimizer(KerasInterface):
         slots = declared(type(self).__name__, self.slots)
         super().build(variables)
         plan = _Plan()
+        plan.step = RuleStep(self)
         for slot in slots:
             plan.slots[slot.name] = [
                 None if self._overwrite_variable_with_gradient(v) else slot.create(self, v) for v in variables
@@ -196,6 +214,9 @@ class RuleOptimizer(KerasInterface):
         if self.nonfinite != "propagate":
             plan.counters["skipped"] = self._counter("skipped")
         plan.decayed = [_decay_mask.is_decayed(self.weight_decay_mask, v) for v in variables]
+        if self.use_ema:
+            kept = zip(self._model_variables_moving_average, variables, strict=True)
+            plan.averaged = [(average, v) for average, v in kept if average is not None]
         before = len(self.variables)
         for transform in self.gradient_transforms:
             transform.build(self, variables)
@@ -222,7 +243,8 @@ class RuleOptimizer(KerasInterface):
         return generator
 
     def _counter(self, name: str) -> Any:
-        return self.add_variable((), dtype="int", name=name, aggregation="only_first_replica")
+        with native.on_host():
+            return self.add_variable((), dtype="int", name=name, aggregation="only_first_replica")
 
     # ---- One call
 
@@ -242,6 +264,7 @@ class RuleOptimizer(KerasInterface):
             raise AttributeError(f"{type(self).__name__}.skipped exists once built, with nonfinite='skip' or 'raise'")
         return self._plan.counters["skipped"]
 
+    @native.uncompiled
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
         """Take one step, or one micro-step of an accumulated one.
 
@@ -260,65 +283,90 @@ class RuleOptimizer(KerasInterface):
         variables = list(self._trainable_variables if trainable_variables is None else trainable_variables)
         check_gradients(type(self).__name__, gradients, variables)
         with keras.name_scope(self.name, caller=self):
+            layout = self._layout_of(variables)
+            if layout.overwritten or any(gradient is None for gradient in gradients):
+                gradients, variables = self._filter_empty_gradients(gradients, variables)
+                gradients, variables = self._overwrite_variables_directly_with_gradients(gradients, variables)
+                layout = self._layout_of(variables)
+            if gradients:
+                native.update(self, gradients, layout.variables, lambda local: self._micro_step(local, layout))
+
+    def _layout_of(self, variables: list[Any]) -> Layout:
+        key = tuple(map(id, variables))
+        layout = self._plan.layouts.get(key)
+        # A copied optimizer has the keys of the one that it is a copy of, with variables of its own.
+        if layout is None or not all(map(is_, layout.variables, variables)):
             if not self.built:
                 self.build(variables)
             self._check_variables_are_known(variables)
-            gradients, variables = self._filter_empty_gradients(gradients, variables)
-            gradients, variables = self._overwrite_variables_directly_with_gradients(gradients, variables)
-            if gradients:
-                native.update(self, gradients, variables, self._micro_step)
+            index = [self._get_variable_index(v) for v in variables]
+            plan = self._plan
+            layout = Layout(
+                variables,
+                [[slot[i] for i in index] for slot in plan.slots.values()],
+                [plan.decayed[i] for i in index],
+                [self._accumulated_gradients[i] for i in index] if self.gradient_accumulation_steps else [],
+            )
+            if len(plan.layouts) >= _MOST_LAYOUTS:
+                plan.layouts.clear()
+            plan.layouts[key] = layout
+        return layout
 
-    def _micro_step(self, gradients: Sequence[Any], variables: Sequence[Any]) -> None:
-        pairs = list(zip(gradients, variables, strict=True))
-        rows = [(g, v) for g, v in pairs if self._takes_rows(g, v)] if self.sparse_rows else []
-        if rows:
-            pairs = [(g, v) for g, v in pairs if not self._takes_rows(g, v)]
-        values, dense = Tensors(native.dense(g, v) for g, v in pairs), [v for _, v in pairs]
+    def _micro_step(self, gradients: Sequence[Any], layout: Layout) -> None:
+        rows: list[tuple[Any, Any]] = []
+        if native.ROW_GRADIENTS and self.sparse_rows and not self._needs_every_row:
+            pairs = list(zip(gradients, layout.variables, strict=True))
+            alone = [native.takes_rows(g) and getattr(v, "constraint", None) is None for g, v in pairs]
+            if any(alone):
+                rows = list(compress(pairs, alone))
+                gradients, dense = zip(*compress(pairs, map(not_, alone)), strict=True) if not all(alone) else ((), ())
+                layout = self._layout_of(list(dense))
+        values = Tensors(native.dense(gradients, layout.variables))
         if self.loss_scale_factor:
-            values = values / self.loss_scale_factor
+            values = values.divided_by(self.loss_scale_factor)
         if self.gradient_accumulation_steps:
-            self._accumulate(values, dense, self.gradient_accumulation_steps)
+            self._accumulate(values, layout, self.gradient_accumulation_steps)
         else:
-            self._effective_step(values, dense, rows)
+            self._effective_step(values, layout, rows)
         _count(self._iterations)
 
-    def _takes_rows(self, gradient: Any, variable: Any) -> bool:
-        needs_every_row = (
+    @property
+    def _needs_every_row(self) -> bool:
+        return bool(
             self._clipping
             or self.gradient_transforms
             or self.loss_scale_factor
             or self.gradient_accumulation_steps
             or self.weight_decay
             or self.nonfinite != "propagate"
-            or getattr(variable, "constraint", None) is not None
         )
-        return native.takes_rows(gradient) and not needs_every_row
 
-    def _accumulate(self, gradients: Tensors, variables: list[Any], k: int) -> None:
-        sums = [self._accumulated_gradients[self._get_variable_index(v)] for v in variables]
-        phase = self._plan.counters["accumulation_phase"]
+    def _accumulate(self, gradients: Tensors, layout: Layout, k: int) -> None:
+        sums, phase = layout.accumulators, self._plan.counters["accumulation_phase"]
+
+        def total() -> Tensors:
+            return add_scaled(Tensors(native.read_all(sums)), gradients, 1.0)
 
         def add() -> None:
-            native.write(sums, add_scaled(Tensors(native.read_all(sums)), gradients, 1.0).tensors)
+            native.write(sums, total().tensors)
             _count(phase)
 
         def step() -> None:
             try:
-                self._effective_step((Tensors(native.read_all(sums)) + gradients) / k, variables)
+                self._effective_step(total().divided_by(k), layout)
             finally:
                 # The window is over, also of a variable without a gradient this time, and also if the step raised.
-                stale = [*(s for s in self._accumulated_gradients if s is not None), phase]
-                native.write(stale, [native.zeros_like(x) for x in native.read_all(stale)])
+                native.clear([*(s for s in self._accumulated_gradients if s is not None), phase])
 
         native.when(native.read(phase) == k - 1, step, add, self._assignable())
 
     # ---- One effective step
 
-    def _effective_step(self, gradients: Tensors, variables: list[Any], rows: Sequence[tuple[Any, Any]] = ()) -> None:
+    def _effective_step(self, gradients: Tensors, layout: Layout, rows: Sequence[tuple[Any, Any]] = ()) -> None:
         t, lr = native.scalar(self.iterations) + 1.0, self._current(self._learning_rate)
-        context = GradientContext(variables, t, lr)
+        context = GradientContext(layout.variables, t, lr)
         if self.nonfinite == "propagate":
-            self._step(gradients, context, rows)
+            self._step(gradients, layout, context, rows)
             return
         finite = native.all_finite(context.norm(gradients))
         if self.nonfinite == "raise":
@@ -326,78 +374,27 @@ class RuleOptimizer(KerasInterface):
                 raise FloatingPointError(self._nonfinite_message())
             # A compiled step cannot raise: from the first bad one on nothing changes, until `fit` ends and raises.
             finite = finite & (native.read(self.skipped) == 0)
-        native.when(finite, lambda: self._step(gradients, context), lambda: _count(self.skipped), self._assignable())
+        step = partial(self._step, gradients, layout, context)
+        native.when(finite, step, _nothing, self._assignable())
+        # Apart: XLA copies all state where the other branch of its conditional changes anything, be it one number.
+        native.when(finite, _nothing, lambda: _count(self.skipped), [self.skipped])
 
-    def _step(self, gradients: Tensors, context: GradientContext, rows: Sequence[tuple[Any, Any]] = ()) -> None:
-        if context.variables:
+    def _step(
+        self, gradients: Tensors, layout: Layout, context: GradientContext, rows: Sequence[tuple[Any, Any]] = ()
+    ) -> None:
+        if layout.variables:
             for transform in (*self._clipping, *self.gradient_transforms):
                 gradients = transform(gradients, context)
-            self._run_rule(gradients, context)
+            coefficient = self._current(self.weight_decay) if self.weight_decay else None
+            run(self._plan.step, layout, gradients, (context.learning_rate, context.step, coefficient))
         for gradient, variable in rows:
             self._run_rule_on_rows(gradient, variable, context)
-        for variable in context.variables:
-            if getattr(variable, "constraint", None) is not None:
-                variable.assign(variable.constraint(native.read(variable)))
+        for variable in layout.constrained:
+            variable.assign(variable.constraint(native.read(variable)))
         if self.use_ema:
             self._average()
         if self.iterations is not self._iterations:
             _count(self.iterations)
-
-    def _run_rule(self, gradients: Tensors, context: GradientContext) -> None:
-        index = [self._get_variable_index(v) for v in context.variables]
-        targets = [context.variables, *([slot[i] for i in index] for slot in self._plan.slots.values())]
-        lists = [native.read_all(target) for target in targets]
-        lists.insert(1, gradients.tensors)
-        decayed = [self._plan.decayed[i] for i in index]
-        amount = self._current(self.weight_decay) if self.weight_decay else None
-        kernel = self._kernel(lists)
-
-        def rule(part: list[list[Any]], marks: list[bool]) -> list[list[Any]]:
-            return self._rule_with_decay(part, marks, amount, context, kernel)
-
-        # A kernel passes over the memory once, and needs no parts unless something else passes too.
-        divide = self.elementwise and (kernel is None or amount is not None)
-        for target, values in zip(targets, native.run(rule, lists, decayed, divide), strict=True):
-            native.write(target, values)
-
-    def _rule_with_decay(
-        self,
-        lists: list[list[Any]],
-        marks: list[bool],
-        coefficient: Scalar | None,
-        context: GradientContext,
-        kernel: Callable[..., None] | None,
-    ) -> list[list[Any]]:
-        lr, t = context.learning_rate, context.step
-        # Declared elementwise, a rule may be run on parts of variables, where a norm would be wrong: it raises here.
-        p, g, *slots = (Tensors(x, whole=not self.elementwise) for x in lists)
-        options: dict[str, Any] = {}
-        l2 = self.weight_decay_mode == "l2"
-        if self.decay_in_rule:
-            given = 0.0 if l2 or coefficient is None else coefficient
-            options["decay"] = Tensors(given if marked else 0.0 for marked in marks)
-        if coefficient is not None and l2:
-            g = on_marked(marks, lambda g, p: g + p * coefficient, g, p)
-        elif coefficient is not None and not self.decay_in_rule:
-            p = on_marked(marks, lambda p: decay(p, lr * coefficient), p)
-        g.borrowed = True
-        if kernel is not None:
-            kernel([p.tensors, g.tensors, *lists[2:]], lr, t)
-            return [p.tensors, *lists[2:]]
-        new = _as_tuple(self.rule(p, g, lr, t, *slots, **options))
-        if len(new) != 1 + len(slots):
-            raise TypeError(
-                f"{type(self).__name__}.rule must return the variables and {len(slots)} slots; it returned {len(new)}"
-                " values"
-            )
-        return [values.tensors for values in new]
-
-    def _kernel(self, lists: list[list[Any]]) -> Callable[..., None] | None:
-        if not native.fused or not native.fused.usable(lists):
-            return None
-        # A subclass that writes a rule of its own does not mean its parent's kernel.
-        rule, fused = (next(c for c in type(self).__mro__ if name in vars(c)) for name in ("rule", "fused"))
-        return self.fused(native.fused) if issubclass(fused, rule) else None
 
     def fused(self, kernels: Any) -> Callable[..., None] | None:
         """Return the one of torch's fused kernels that computes exactly the rule, with its constants, or None.
@@ -406,7 +403,8 @@ class RuleOptimizer(KerasInterface):
             kernels: The module that wraps them. Other backends never ask.
 
         Returns:
-            A function of the lists of variables, gradients and slots, of the learning rate and of the step.
+            A function of the lists of variables, gradients and slots, of the marks of the decayed variables, of the
+            learning rate, of the step and of the coefficient of weight decay.
         """
         return None
 
@@ -416,7 +414,7 @@ class RuleOptimizer(KerasInterface):
         gradient, values = native.gather_rows(gradient, targets)
         p, *slots = (Tensors([x], whole=False) for x in values)
         g = Tensors([gradient.values], whole=False)
-        new = _as_tuple(self.rule(p, g, context.learning_rate, context.step, *slots))
+        new = as_tuple(self.rule(p, g, context.learning_rate, context.step, *slots))
         native.scatter_rows(gradient, targets, [x.tensors[0] for x in new])
 
     def _current(self, value: Any) -> Scalar:
@@ -430,8 +428,7 @@ class RuleOptimizer(KerasInterface):
     def _average(self) -> None:
         """Update the moving average; every so often it replaces the variables."""
         done = native.read(self.iterations)
-        pairs = [(a, v) for a, v in zip(self._model_variables_moving_average, self._trainable_variables, strict=True)]
-        averages, variables = [a for a, _ in pairs if a is not None], [v for a, v in pairs if a is not None]
+        averages, variables = [a for a, _ in self._plan.averaged], [v for _, v in self._plan.averaged]
         # The first step makes the average: there is nothing to average with before it.
         kept = self.ema_momentum * native.scalar(done > 0)
         mean = ema(Tensors(native.read_all(averages)), Tensors(native.read_all(variables)), kept)
@@ -452,17 +449,25 @@ class _Plan:
     """What `build` decided. A plain object: Keras and TensorFlow would wrap and track lists and dicts."""
 
     def __init__(self) -> None:
+        self.step: RuleStep | None = None
+        self.layouts: dict[tuple[int, ...], Layout] = {}
         self.slots: dict[str, list[Any]] = {}
         self.counters: dict[str, Any] = {}
         self.decayed: list[bool] = []
+        self.averaged: list[tuple[Any, Any]] = []
         self.transform_state: list[Any] = []
         self.pending: Any = None
 
 
 def _count(variable: Any) -> None:
     # A counter that overflows turns negative, and bias corrections with it; one that stops only stops counting.
-    top = int(np.iinfo(keras.backend.standardize_dtype(variable.dtype)).max)
-    variable.assign(native.minimum(native.read(variable), top - 1) + 1)
+    value = native.minimum(native.read(variable), _largest(variable.dtype) - 1) + 1
+    native.write([variable], [value])
+
+
+@cache
+def _largest(dtype: str) -> int:
+    return int(np.iinfo(keras.backend.standardize_dtype(dtype)).max)
 
 
 def _overwrite(variables: list[Any], averages: list[Any]) -> None:
@@ -471,7 +476,3 @@ def _overwrite(variables: list[Any], averages: list[Any]) -> None:
 
 def _nothing() -> None:
     pass
-
-
-def _as_tuple(results: Any) -> tuple[Tensors, ...]:
-    return results if isinstance(results, tuple) else (results,)

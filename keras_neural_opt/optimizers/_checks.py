@@ -22,7 +22,9 @@ def check_gradients(owner: str, gradients: Sequence[Any], variables: Sequence[An
             " pass one gradient a variable, None where there is none"
         )
     for gradient, variable in zip(gradients, variables, strict=True):
-        shape = None if gradient is None else static_shape(gradient)
+        if gradient is None or getattr(gradient, "shape", None) == variable.shape:
+            continue
+        shape = static_shape(gradient)
         if shape is not None and shape != tuple(variable.shape):
             raise ValueError(
                 f"{owner}.apply got a gradient of shape {shape} for variable {path_of(variable)} of shape"

@@ -29,6 +29,7 @@ class KerasInterface(NamedState, Configurable, keras.optimizers.Optimizer):
     weight_decay_mask: _decay_mask.Mask
     weight_decay_mode: str
     nonfinite: str
+    compile_update: bool
 
     def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
         """Leave variables out of weight decay; must be called before the optimizer is built.
@@ -117,6 +118,7 @@ class KerasInterface(NamedState, Configurable, keras.optimizers.Optimizer):
             "weight_decay_mask": _decay_mask.mask_config(type(self).__name__, self.weight_decay_mask),
             "weight_decay_mode": self.weight_decay_mode,
             "nonfinite": self.nonfinite,
+            "compile_update": self.compile_update,
             **self.hyperparameters(),
         }
 

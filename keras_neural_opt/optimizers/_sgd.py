@@ -74,4 +74,6 @@ class SGD(RuleOptimizer):
         return add_scaled(p, m, 1.0), m
 
     def fused(self, kernels: Any) -> Any:
-        return None if self.nesterov else partial(kernels.sgd, momentum=self.momentum)
+        # The kernel adds weight decay to the gradient: with momentum that is not the decoupled kind.
+        decoupled = self.weight_decay and self.weight_decay_mode == "decoupled"
+        return None if self.nesterov or (self.momentum and decoupled) else partial(kernels.sgd, momentum=self.momentum)

@@ -122,7 +122,7 @@ class ClipByGlobalNorm(GradientTransform):
 
     def __call__(self, gradients: Tensors, context: GradientContext) -> Tensors:
         """Return the clipped gradients."""
-        return gradients * _shrink(context.norm(gradients), self.clipnorm)
+        return gradients.scaled_by(_shrink(context.norm(gradients), self.clipnorm))
 
     clipnorm: float
 

@@ -93,5 +93,6 @@ BASE: dict[str, Kind] = {
     "weight_decay_mode": choice("decoupled", "l2"),
     "weight_decay_mask": MASK,
     "nonfinite": choice("propagate", "skip", "raise"),
+    "compile_update": FLAG,
     "gradient_transforms": TRANSFORMS,
 }

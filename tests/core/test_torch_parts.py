@@ -9,18 +9,34 @@ import keras_neural_opt as kno
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch alone computes in parts")
 
 
-def test_plan_covers_every_element_once():
-    from keras_neural_opt._core.backend_torch_parts import PART, plan
+@pytest.mark.parametrize("flat", [False, True])
+def test_plan_covers_every_element_once(flat):
+    import torch
+
+    from keras_neural_opt._core.backend_torch_parts import PART, Stretch, Whole, plan
 
     sizes = [10, PART + 1, 3 * PART, 0, 2 * PART, PART - 5, 4, 7]
-    divisible = [True, True, False, True, True, True, True, True]
+    parameters = [torch.empty(size) for size in sizes]
+    # The third has a slot of another size, and the seventh one whose memory lies in another order.
+    slot = [torch.empty(size + (i == 2)) for i, size in enumerate(sizes)]
+    slot[6] = torch.empty(8)[::2]
     seen = [0] * len(sizes)
-    for part in plan(sizes, divisible):
+    for part in plan([parameters, slot], [True] * 6 + [False] * 2, elementwise=True, flat=flat):
         for i in part.indices:
-            stretch = range(sizes[i])[part.stretch] if part.stretch else range(sizes[i])
-            assert part.stretch is None or divisible[i]
-            seen[i] += len(stretch)
+            assert isinstance(part, Whole) or i not in (2, 6)
+            seen[i] += part.stop - part.start if isinstance(part, Stretch) else sizes[i]
     assert seen == sizes
+
+
+def test_a_joined_part_is_of_one_kind():
+    import torch
+
+    from keras_neural_opt._core.backend_torch_parts import Joined, plan
+
+    dtypes = [torch.float32, torch.bfloat16, torch.float32, torch.float32]
+    kept = [[torch.empty(5, dtype=dtype) for dtype in dtypes]]
+    parts = plan(kept, [True, True, False, True], elementwise=True, flat=True)
+    assert set(parts) == {Joined((0, 3)), Joined((1,)), Joined((2,))}
 
 
 @pytest.mark.parametrize("name", kno.optimizers.available())

@@ -1,0 +1,30 @@
+"""Runs one step of a rule on the variables of a layout, in the way that suits the backend."""
+
+from typing import Any
+
+from keras_neural_opt._core.backend import NAME, native
+from keras_neural_opt._core.tensors import Tensors
+
+
+def run_whole(step: Any, layout: Any, gradients: Tensors, scalars: tuple[Any, ...]) -> None:
+    """Read everything, compute, assign last. XLA then fuses the whole list by itself.
+
+    Args:
+        step: A `RuleStep`.
+        layout: Its `Layout`: the variables, their slots, and which of them are decayed.
+        gradients: One gradient a variable.
+        scalars: Learning rate, number of the step and coefficient of weight decay.
+    """
+    targets = [layout.variables, *layout.slots]
+    lists = [native.read_all(target) for target in targets]
+    lists.insert(1, gradients.tensors)
+    for target, values in zip(targets, step(lists, layout.decayed, *scalars), strict=True):
+        native.write(target, values)
+
+
+if NAME == "torch":
+    from keras_neural_opt._core import backend_torch_parts
+
+    run = backend_torch_parts.run
+else:
+    run = run_whole

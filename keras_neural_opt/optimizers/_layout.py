@@ -1,0 +1,31 @@
+"""What a step needs to know of the variables that it is given."""
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class Layout:
+    """A list of variables with all that is the same in every step: found once, looked up afterwards.
+
+    Args:
+        variables: Variables that the optimizer was built for.
+        slots: For each slot its state of each of `variables`.
+        decayed: Which of `variables` weight decay applies to.
+        accumulators: The sums of accumulated gradients, if there are any.
+    """
+
+    def __init__(
+        self,
+        variables: Sequence[Any],
+        slots: Sequence[Sequence[Any]],
+        decayed: Sequence[bool],
+        accumulators: Sequence[Any],
+    ) -> None:
+        # It keeps the variables alive: the identities by which a layout is looked up cannot become another's.
+        self.variables = list(variables)
+        self.slots = [list(slot) for slot in slots]
+        self.decayed = list(decayed)
+        self.accumulators = list(accumulators)
+        self.constrained = [v for v in variables if getattr(v, "constraint", None) is not None]
+        self.overwritten = any(getattr(v, "overwrite_with_gradient", False) for v in variables)
+        self.remembered: Any = None  # what the backend worked out from it

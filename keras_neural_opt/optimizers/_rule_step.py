@@ -1,0 +1,90 @@
+"""One step of a rule over lists of tensors: what a backend runs, on whole variables, on parts of them or compiled."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from keras_neural_opt._core.tensors import Scalar, Tensors, decay, on_marked
+
+
+class RuleStep:
+    """The rule of an optimizer together with its weight decay.
+
+    Args:
+        optimizer: The `RuleOptimizer` whose rule it is.
+    """
+
+    def __init__(self, optimizer: Any) -> None:
+        self._optimizer = optimizer
+        # A subclass that writes a rule of its own does not mean its parent's kernel.
+        mro = type(optimizer).__mro__
+        rule, fused = (next(c for c in mro if name in vars(c)) for name in ("rule", "fused"))
+        self._has_kernel = issubclass(fused, rule)
+        self.remembered: dict[Any, Any] = {}  # what the backend compiled from it
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether it may be run on parts of variables."""
+        return bool(self._optimizer.elementwise)
+
+    @property
+    def compiles(self) -> bool:
+        """Whether the user asked for a compiled form."""
+        return bool(self._optimizer.compile_update)
+
+    def constants(self) -> tuple[Any, ...]:
+        """Return the numbers that a compiled form has built in."""
+        return tuple(self._optimizer.hyperparameters().values())
+
+    @property
+    def name(self) -> str:
+        """The optimizer's class."""
+        return type(self._optimizer).__name__
+
+    def kernel(self, kernels: Any) -> Callable[..., None] | None:
+        """Return the one of the backend's fused kernels that computes exactly this, or None."""
+        kernel: Callable[..., None] | None = self._optimizer.fused(kernels) if self._has_kernel else None
+        return kernel
+
+    def __call__(
+        self,
+        lists: list[list[Any]],
+        marks: Sequence[bool],
+        lr: Scalar,
+        t: Scalar,
+        coefficient: Scalar | None,
+        kind: type[Tensors] = Tensors,
+    ) -> list[list[Any]]:
+        """Return the lists of the new variables and of each new slot.
+
+        Args:
+            lists: Variables, gradients and each slot.
+            marks: Which of the variables are decayed.
+            lr: The learning rate.
+            t: The number of the effective step, from 1.
+            coefficient: The coefficient of weight decay, or None.
+            kind: What the rule gets the lists as.
+        """
+        optimizer = self._optimizer
+        # Declared elementwise, a rule may be run on parts of variables, where a norm would be wrong: it raises here.
+        p, g, *slots = (kind(x, whole=not self.elementwise) for x in lists)
+        options: dict[str, Any] = {}
+        l2 = optimizer.weight_decay_mode == "l2"
+        if optimizer.decay_in_rule:
+            given = 0.0 if l2 or coefficient is None else coefficient
+            options["decay"] = kind(given if marked else 0.0 for marked in marks)
+        if coefficient is not None and l2:
+            g = on_marked(marks, lambda g, p: g + p * coefficient, g, p)
+        elif coefficient is not None and not optimizer.decay_in_rule:
+            p = on_marked(marks, lambda p: decay(p, lr * coefficient), p)
+        g.borrowed = True
+        new = as_tuple(optimizer.rule(p, g, lr, t, *slots, **options))
+        if len(new) != 1 + len(slots):
+            raise TypeError(
+                f"{self.name}.rule must return the variables and {len(slots)} slots; it returned {len(new)} values"
+            )
+        return [values.tensors for values in new]
+
+
+def as_tuple(results: Any) -> tuple[Tensors, ...]:
+    """Return what a rule returned as a tuple: a rule without slots returns the variables alone."""
+    return results if isinstance(results, tuple) else (results,)
