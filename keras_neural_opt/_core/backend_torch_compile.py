@@ -36,18 +36,23 @@ class _Compiled:
 
     def __init__(self, step: Any, tensors: list[Any], mark: bool, scalars: tuple[Any, ...]) -> None:
         self._name = step.name
-        self._function: Callable[..., None] | None = None
+        self._update: Callable[..., None] | None = None
         self._done = False
+        self._scalars: tuple[Any, ...] = ()
+        self._derived: list[Any] = []
         try:
-            self._function = torch.compile(_traced(step, tensors, mark, scalars), dynamic=True, fullgraph=True)
+            self._derive, update = _traced(step, tensors, mark, scalars)
+            self._update = torch.compile(update, dynamic=True, fullgraph=True)
         except Exception as error:
             self._give_up(error)
 
     def __call__(self, tensors: list[Any], scalars: tuple[Any, ...]) -> Lists | None:
-        if self._function is None:
+        if self._update is None:
             return None
+        if scalars != self._scalars:  # in the first part of each step
+            self._scalars, self._derived = scalars, self._derive(*_as_tensors(scalars))
         try:
-            self._function(tensors, [_tensor(x) for x in scalars])
+            self._update(tensors, self._derived)
         except Exception as error:
             if self._done:
                 raise
@@ -57,34 +62,67 @@ class _Compiled:
         return [[x] for x in (tensors[0], *tensors[2:])]
 
     def _give_up(self, error: Exception) -> None:
-        self._function = None
+        self._update = None
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         warnings.warn(
             f"{self._name}.compile_update: the rule runs uncompiled, since compiling it failed: {reason}", stacklevel=2
         )
 
 
-def _traced(step: Any, tensors: list[Any], mark: bool, scalars: tuple[Any, ...]) -> Callable[..., None]:
-    """Return the step as a graph over flat tensors of any length.
+def _traced(
+    step: Any, tensors: list[Any], mark: bool, scalars: tuple[Any, ...]
+) -> tuple[Callable[..., list[Any]], Callable[..., None]]:
+    """Return what a step derives from its scalars alone, and the rest, over flat tensors of any length.
 
     Traced by running it, the rule may be any Python; a compiler of its bytecode would refuse some. The scalars are
     tensors in it, so that a new step number is no new graph; a rule that branches on their values raises.
     """
 
     def run(given: list[Any], scalars: list[Any]) -> list[Any]:
-        new = step([[x] for x in given], [mark], *scalars, kind=PlainTensors)
+        lr, t, *coefficient = scalars
+        new = step([[x] for x in given], [mark], lr, t, *(coefficient or [None]), kind=PlainTensors)
         return [x for (x,) in new]
 
-    graph = make_fx(run, tracing_mode="real")([x.new_zeros(8) for x in tensors], [_tensor(x) for x in scalars])
+    samples = [x.new_zeros(8) for x in tensors]
+    traced = make_fx(run, tracing_mode="real")(samples, _as_tensors(scalars))
+    derive, graph = _split(traced, len(tensors))
 
-    def into(given: list[Any], scalars: list[Any]) -> None:
-        for old, new in zip([given[0], *given[2:]], graph(given, scalars), strict=True):
+    def update(given: list[Any], derived: list[Any]) -> None:
+        for old, new in zip([given[0], *given[2:]], graph(*given, *derived), strict=True):
             old.copy_(new)
 
     # The compiler counts its attempts for each code object: a form of its own gives each rule its own budget.
-    into.__code__ = into.__code__.replace(co_name=f"{step.name}_update")
-    return into
+    update.__code__ = update.__code__.replace(co_name=f"{step.name}_update")
+    return derive, update
 
 
-def _tensor(x: float | None) -> Any:
-    return None if x is None else torch.tensor(x, dtype=torch.float64)
+def _split(traced: Any, count: int) -> tuple[Any, Any]:
+    """Return a graph of all that depends on scalars alone, and the graph of the rest, which takes its results.
+
+    Compiled together, the scalars would be computed anew for every few elements.
+
+    Args:
+        traced: A graph module whose first `count` inputs are tensors and the others scalars.
+        count: The number of tensors.
+    """
+    nodes = list(traced.graph.nodes)
+    inputs = [node for node in nodes if node.op == "placeholder"]
+    early, late = torch.fx.Graph(), torch.fx.Graph()
+    derived = {node: early.placeholder(node.name) for node in inputs[count:]}
+    rest = {node: late.placeholder(node.name) for node in inputs[:count]}
+    for node in nodes:
+        if node.op == "call_function" and node.all_input_nodes and all(n in derived for n in node.all_input_nodes):
+            derived[node] = early.node_copy(node, derived.__getitem__)
+    handed = [node for node in derived if any(user not in derived for user in node.users)]
+    rest |= {node: late.placeholder(node.name) for node in handed}
+    for node in nodes:
+        if node.op not in ("placeholder", "output") and node not in derived:
+            rest[node] = late.node_copy(node, rest.__getitem__)
+    (output,) = (node for node in nodes if node.op == "output")
+    early.output([derived[node] for node in handed])
+    late.output(torch.fx.map_arg(output.args[0], rest.__getitem__))
+    return torch.fx.GraphModule(traced, early), torch.fx.GraphModule(traced, late)
+
+
+def _as_tensors(scalars: tuple[Any, ...]) -> list[Any]:
+    return [torch.tensor(x, dtype=torch.float64) for x in scalars if x is not None]

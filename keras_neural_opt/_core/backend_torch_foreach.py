@@ -133,6 +133,12 @@ class ForeachTensors(PlainTensors):
         torch._foreach_addcdiv_(tensors, _as(tensors, x), _as(tensors, over), value=factor)
         return self.new(tensors)
 
+    def add_product(self, x: Self, y: Self, factor: Any) -> Self:
+        """Consume; return `s + factor * x * y`."""
+        tensors = self.take()
+        torch._foreach_addcmul_(tensors, _as(tensors, x), _as(tensors, y), value=factor)
+        return self.new(tensors)
+
 
 def _as(tensors: list[Any], x: PlainTensors) -> list[Any]:
     """Return the tensors of `x` in the dtypes of `tensors`: the kernels take no mixture."""

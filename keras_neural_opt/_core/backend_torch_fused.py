@@ -97,6 +97,13 @@ def sgd(
         )
 
 
+def adagrad(lists: Lists, marks: Sequence[bool], lr: float, t: float, coefficient: float | None) -> None:
+    """Update variables and accumulators, which hold epsilon from their start."""
+    for (p, g, s), decay in _by_decay(lists, marks, coefficient):
+        steps = [torch.full((), t, dtype=torch.float32, device=p[0].device)] * len(p)
+        torch._fused_adagrad_(p, g, s, steps, lr=lr, lr_decay=0.0, weight_decay=decay, eps=0.0, maximize=False)
+
+
 def _by_decay(lists: Lists, marks: Sequence[bool], coefficient: float | None) -> Iterator[tuple[Lists, float]]:
     """Yield the lists of the decayed variables and of the others, with the coefficient of each."""
     if not coefficient or not any(marks):

@@ -38,6 +38,25 @@ class Stretch:
 
 
 @dataclass(frozen=True)
+class Flattened:
+    """One variable as a flat tensor that shares its memory."""
+
+    indices: tuple[int]
+
+    def take(self, tensors: Sequence[Any]) -> list[Any]:
+        """Return this part of a list of tensors."""
+        # A view would bring its base along, and the compiler would compile again for each shape of a base.
+        whole = tensors[self.indices[0]]
+        return [torch.ops.aten._unsafe_view.default(whole.contiguous(), [whole.numel()])]
+
+    def put(self, kept: Lists, taken: Lists, new: Lists) -> None:
+        """Store the new values where the rule did not compute them in place."""
+        _store(taken, new)
+        # Autograd counts changes, to refuse a backward pass through values that are no more.
+        torch.autograd.graph.increment_version([tensors[self.indices[0]] for tensors in kept])
+
+
+@dataclass(frozen=True)
 class Joined:
     """Several small variables, copied into one flat tensor and back."""
 
@@ -69,7 +88,7 @@ class Whole:
         _store(taken, new)
 
 
-Part: TypeAlias = Stretch | Joined | Whole
+Part: TypeAlias = Stretch | Flattened | Joined | Whole
 
 
 def run(step: Any, layout: Any, gradients: Any, scalars: tuple[Any, ...]) -> None:
@@ -136,9 +155,12 @@ def plan(kept: Lists, marks: Sequence[bool], elementwise: bool, flat: bool = Fal
             odd.append(i)  # It has no stretch that belongs to a stretch of its slot.
         elif size < (SMALL if flat else PART):
             small.setdefault((mark, *(x.dtype for x in tensors)) if flat else None, []).append(i)
+        elif flat:
+            parts.append(Flattened((i,)))
         else:
-            length = size if flat else PART
-            parts += [Stretch((i,), start, min(start + length, size)) for start in range(0, size, length)]
+            parts += [Stretch((i,), start, min(start + PART, size)) for start in range(0, size, PART)]
+    # The compiler decides for all sizes by the first that it sees, whether threads are worth it.
+    parts.sort(key=lambda part: -kept[0][part.indices[0]].numel() if flat else 0)
     kind = Joined if flat else Whole
     parts += [kind(group) for like in small.values() for group in _groups(like, [kept[0][i].numel() for i in like])]
     return [*parts, Whole(tuple(odd))] if odd else parts

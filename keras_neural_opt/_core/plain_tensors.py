@@ -17,8 +17,8 @@ class PlainTensors:
     """A list of tensors of any shapes that is computed with as one value.
 
     The operators `+ - * /` and `square`, `maximum`, `clip`, `root` leave their operands as they are. `ema`,
-    `ema_of_square`, `scale`, `decay`, `add_scaled` and `add_quotient` consume their first operand: on torch they
-    update it in place, so its old handle must not be read again, and on every backend reading it raises.
+    `ema_of_square`, `scale`, `decay`, `add_scaled`, `add_quotient` and `add_product` consume their first operand: on
+    torch they update it in place, so its old handle must not be read again, and on every backend reading it raises.
 
     Args:
         tensors: The tensors.
@@ -134,3 +134,8 @@ class PlainTensors:
         """Consume; return `s + factor * x / over`."""
         triples = zip(self.take(), x.tensors, over.tensors, strict=True)
         return self.new(s + like(factor, s) * like(y, s) / like(z, s) for s, y, z in triples)
+
+    def add_product(self, x: Self, y: Self, factor: Any) -> Self:
+        """Consume; return `s + factor * x * y`."""
+        triples = zip(self.take(), x.tensors, y.tensors, strict=True)
+        return self.new(s + like(factor, s) * like(z, s) * like(w, s) for s, z, w in triples)

@@ -28,10 +28,12 @@ def ema_of_square(s: Tensors, x: Tensors, decay: float) -> Tensors:
     return s.ema_of_square(x, decay)
 
 
-def descend(p: Tensors, direction: Tensors, step: Scalar, over: Tensors | Scalar = 1.0) -> Tensors:
-    """Return `p - step * direction / over`. Consumes `p`."""
+def descend(p: Tensors, direction: Tensors, step: Tensors | Scalar, over: Tensors | Scalar = 1.0) -> Tensors:
+    """Return `p - step * direction / over`, where one of `step` and `over` may be a list. Consumes `p`."""
     if isinstance(over, PlainTensors):
         return p.add_quotient(direction, over, -step)
+    if isinstance(step, PlainTensors):
+        return p.add_product(direction, step, -1.0 / over)
     return p.add_scaled(direction, -step / over)
 
 

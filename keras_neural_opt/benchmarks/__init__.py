@@ -1,7 +1,19 @@
 """Benchmarks whose figures the documentation shows."""
 
+from keras_neural_opt.benchmarks._fit import fit
 from keras_neural_opt.benchmarks._record import environment, write_record
 from keras_neural_opt.benchmarks._sparse_rows import sparse_rows
 from keras_neural_opt.benchmarks._step import step
+from keras_neural_opt.benchmarks._step_figure import losses, step_figure
+from keras_neural_opt.benchmarks._step_suite import step_suite
 
-__all__ = ["environment", "sparse_rows", "step", "write_record"]
+__all__ = [
+    "environment",
+    "fit",
+    "losses",
+    "sparse_rows",
+    "step",
+    "step_figure",
+    "step_suite",
+    "write_record",
+]

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_neural_opt import optimizers
 from keras_neural_opt._core.backend import native
-from keras_neural_opt.benchmarks._timing import interleaved
+from keras_neural_opt.benchmarks._timing import interleaved, summary
 
 WIDTH = 32
 NAMES = ("SGD", "Adagrad", "Adadelta")
@@ -53,7 +53,7 @@ def sparse_rows(
                     "ours dense": _step(getattr(optimizers, name)(0.1), rows, count, seed, dense=True),
                     "keras": _step(getattr(keras.optimizers, name)(0.1), rows, count, seed, dense=False),
                 }
-                times = interleaved(candidates, rounds, advance=advance)
+                times = summary(interleaved(candidates, rounds, advance=advance))
                 results.append({"optimizer": name, "table_rows": rows, "touched_rows": count, "times": times})
     return {"benchmark": "sparse_rows", "seed": seed, "rounds": rounds, "row_width": WIDTH, "results": results}
 

@@ -1,7 +1,7 @@
 """What one optimizer step costs, against the best that users of each backend could take instead."""
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -9,44 +9,51 @@ import numpy as np
 
 from keras_neural_opt import optimizers
 from keras_neural_opt._core.arguments import check_arguments, choice, integer
+from keras_neural_opt.benchmarks._bandwidth import bandwidth
+from keras_neural_opt.benchmarks._candidate import Candidate, Maker
+from keras_neural_opt.benchmarks._memory import peak_megabytes
+from keras_neural_opt.benchmarks._options import OPTIONS, keras_own, ours
+from keras_neural_opt.benchmarks._own_rules import OWN_RULES
 from keras_neural_opt.benchmarks._shapes import MODELS, parameters
-from keras_neural_opt.benchmarks._timing import interleaved
+from keras_neural_opt.benchmarks._threads import available_threads
+from keras_neural_opt.benchmarks._timing import interleaved, ratios, summary, timed
 
-OPTIONS: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "clip": {"global_clipnorm": 1.0},
-    "decay": {"weight_decay": 0.01},
-    "ema": {"use_ema": True},
-    "skip": {"nonfinite": "skip"},
-}
-_KERAS_HAS = ("plain", "clip", "decay", "ema")
+_OURS, _LIMIT = "ours", "bandwidth limit"
 
 
 def step(
     names: Sequence[str] = (),
     model: str = "resnet50",
     option: str = "plain",
-    threads: int = 1,
     rounds: int = 15,
     seed: int = 0,
+    device: str = "cpu",
     advance: Callable[[], Any] | None = None,
 ) -> dict[str, Any]:
-    """Time one step of optimizers, interleaved with Keras' own and with torch's, pytorch_optimizer's or optax'.
+    """Time one step of optimizers, interleaved with Keras' own, torch's, pytorch_optimizer's and optax'.
+
+    The threads are those that the process may use: start it with `taskset`, or through the command, for fewer.
 
     Args:
-        names: Names that `optimizers.available()` lists; all of them by default.
+        names: Names that `optimizers.available()` lists, `"AdamByPrimitives"` and `"AdamByOperators"` (Adam as a user
+            writes it); all of them by default.
         model: Whose variables: `"resnet50"`, `"transformer"`, `"mlp"` or `"many"` (160 small matrices).
-        option: `"plain"`, `"clip"` (global norm), `"decay"` (decoupled), `"ema"` or `"skip"` (non-finite steps).
-        threads: Threads on torch; the other backends take theirs from the environment.
+        option: `"plain"`, `"clip"` (global norm), `"decay"` (decoupled), `"ema"`, `"accumulation"` (of 4, timed
+            together), `"skip"` (non-finite steps), `"mixed precision"` (inside `LossScaleOptimizer`) or `"compile"`
+            (`compile_update=True`).
         rounds: Timed rounds, after 7 untimed ones.
         seed: Of variables and gradients.
+        device: `"cpu"` or `"gpu"`.
         advance: Called after each round, to show progress.
 
     Returns:
-        A record: for each optimizer the times by library, and for each peer our median over its median.
+        A record. For each optimizer, by library: the times of a step; our time over each peer's, the median over the
+        rounds; the time of the first step with tracing and compilation; bytes of state a parameter; and by how many
+        megabytes the resident memory rises in a step.
 
     Raises:
         ValueError: An argument breaks its rule.
+        RuntimeError: There is no such device.
 
     Example:
         >>> from keras_neural_opt.benchmarks import step
@@ -58,35 +65,78 @@ def step(
         "step",
         model=choice(model, MODELS),
         option=choice(option, OPTIONS),
-        threads=integer(threads, 1),
         rounds=integer(rounds, 1),
+        device=choice(device, ("cpu", "gpu")),
     )
     engine = importlib.import_module(f"keras_neural_opt.benchmarks._step_{keras.backend.backend()}")
-    engine.set_threads(threads)
-    shapes = MODELS[model]()
+    if device == "gpu" and not engine.has_gpu():
+        raise RuntimeError(f"the backend {keras.backend.backend()} finds no GPU")
     rng = np.random.default_rng(seed)
+    shapes = MODELS[model]()
     values = [rng.normal(scale=0.05, size=shape).astype("float32") for shape in shapes]
     gradients = [rng.normal(scale=0.01, size=shape).astype("float32") for shape in shapes]
-    results = []
-    for name in names or optimizers.available():
-        cls = type(optimizers.get(name))
-        candidates = {"ours": engine.keras_step(cls(1e-3, **OPTIONS[option]), values, gradients)}
-        native = getattr(keras.optimizers, cls.__name__, None)
-        if native and option in _KERAS_HAS:
-            candidates["keras"] = engine.keras_step(native(1e-3, **OPTIONS[option]), values, gradients)
-        candidates |= engine.peers(cls.__name__, option, values, gradients)
-        times = interleaved(candidates, rounds, advance=advance)
-        ours = times["ours"]["cpu_ms_median"]
-        ratios = {peer: round(ours / t["cpu_ms_median"], 3) for peer, t in times.items() if peer != "ours"}
-        results.append({"optimizer": cls.__name__, "times": times, "ours_over": ratios})
+    with keras.device(device):
+        results = [
+            _measured(cls, engine, option, values, gradients, rounds, device, advance)
+            for cls in (_class(name) for name in names or [*optimizers.available(), *OWN_RULES])
+        ]
+    where = {"model": model, "option": option, "tensors": len(shapes), "parameters": parameters(shapes)}
     return {
         "benchmark": "step",
-        "model": model,
-        "tensors": len(shapes),
-        "parameters": parameters(shapes),
-        "option": option,
-        "threads": threads,
+        "device": engine.device_name(device),
+        "threads": available_threads(),
         "rounds": rounds,
         "seed": seed,
-        "results": results,
+        "results": [{**where, **result} for result in results],
     }
+
+
+def _class(name: str) -> type:
+    return OWN_RULES.get(name) or type(optimizers.get(name))
+
+
+def _measured(
+    cls: type,
+    engine: Any,
+    option: str,
+    values: Sequence[np.ndarray],
+    gradients: Sequence[np.ndarray],
+    rounds: int,
+    device: str,
+    advance: Callable[[], Any] | None,
+) -> dict[str, Any]:
+    name = "Adam" if cls.__name__ in OWN_RULES else cls.__name__
+    makers: dict[str, Maker] = {_OURS: lambda: engine.keras_candidate(ours(cls, option), option, values, gradients)}
+    native = getattr(keras.optimizers, name, None)
+    if native is not None:
+        makers["keras"] = lambda: engine.keras_candidate(keras_own(native, option), option, values, gradients)
+    makers |= engine.peers(name, option, values, gradients)
+    candidates, first = _started(makers)
+    count = sum(value.size for value in values)
+    state = {library: round(candidate.state_bytes() / count, 3) for library, candidate in candidates.items()}
+    peak = {library: peak_megabytes(candidate.step) for library, candidate in candidates.items()}
+    if device == "cpu" and option == "plain":
+        candidates[_LIMIT] = bandwidth(count, round(state[_OURS] / 4), available_threads())
+    samples = interleaved({library: c.step for library, c in candidates.items()}, rounds, advance=advance)
+    return {
+        "optimizer": cls.__name__,
+        "times": summary(samples),
+        "ours_over": ratios(samples, _OURS),
+        "first_step_ms": first,
+        "state_bytes_per_parameter": state,
+        "peak_step_megabytes": peak,
+    }
+
+
+def _started(makers: Mapping[str, Maker]) -> tuple[dict[str, Candidate], dict[str, dict[str, float]]]:
+    """Return candidates that have taken a step, and the shorter of two first steps: the very first one loads code."""
+    firsts: dict[str, list[dict[str, float]]] = {name: [] for name in makers}
+    for _ in range(2):
+        candidates = {name: maker() for name, maker in makers.items()}
+        for name, candidate in candidates.items():
+            firsts[name].append(timed(candidate.step))
+    shorter = {
+        name: {clock: round(min(spent[clock] for spent in both), 1) for clock in ("cpu", "wall")}
+        for name, both in firsts.items()
+    }
+    return candidates, shorter

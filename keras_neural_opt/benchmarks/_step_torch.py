@@ -2,61 +2,127 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 import torch
 
-
-def set_threads(count: int) -> None:
-    """Let torch compute on `count` threads."""
-    torch.set_num_threads(count)
+from keras_neural_opt.benchmarks._candidate import Candidate, Maker
+from keras_neural_opt.benchmarks._options import WINDOW, calls
 
 
-def keras_step(optimizer: Any, values: Sequence[np.ndarray], gradients: Sequence[np.ndarray]) -> Callable[[], None]:
-    """Return one step of a Keras optimizer."""
+def has_gpu() -> bool:
+    """Whether torch finds a GPU."""
+    return bool(torch.cuda.is_available())
+
+
+def device_name(device: str) -> str:
+    """Return what the device calls itself."""
+    return str(torch.cuda.get_device_name()) if device == "gpu" else "cpu"
+
+
+def keras_candidate(
+    optimizer: Any, option: str, values: Sequence[np.ndarray], gradients: Sequence[np.ndarray]
+) -> Candidate:
+    """Return a Keras optimizer with variables and gradients."""
     variables = [keras.Variable(value) for value in values]
-    tensors = [torch.tensor(gradient) for gradient in gradients]
+    tensors = [keras.ops.convert_to_tensor(gradient) for gradient in gradients]
     optimizer.build(variables)
-    return lambda: optimizer.apply(tensors, variables)
+
+    def step() -> None:
+        for _ in range(calls(option)):
+            optimizer.apply(tensors, variables)
+        _wait()
+
+    return Candidate(step, lambda: sum(v.value.nbytes for v in optimizer.variables))
 
 
-def peers(
-    name: str, option: str, values: Sequence[np.ndarray], gradients: Sequence[np.ndarray]
-) -> dict[str, Callable[[], None]]:
+def peers(name: str, option: str, values: Sequence[np.ndarray], gradients: Sequence[np.ndarray]) -> dict[str, Maker]:
     """Return the same step of the libraries that torch users take, where they have it."""
-    found: dict[str, Callable[[], None]] = {}
     decay = 0.01 if option == "decay" else 0.0
     torch_class = getattr(torch.optim, "AdamW" if name == "Adam" and decay else name, None)
+    found: dict[str, Maker] = {}
     if torch_class is not None:
         for form in ("foreach", "fused"):
-            with contextlib.suppress(TypeError, RuntimeError):
-                found[f"torch {form}"] = _torch_step(
-                    torch_class, option, values, gradients, lr=1e-3, weight_decay=decay, **{form: True}
-                )
+            maker = partial(_candidate, torch_class, option, values, gradients, weight_decay=decay, **{form: True})
+            with contextlib.suppress(TypeError, RuntimeError):  # a form that torch does not offer for this class
+                torch_class([torch.nn.Parameter(torch.zeros(1))], **{form: True})
+                found[f"torch {form}"] = maker
+        return found
     with contextlib.suppress(ImportError):
         import pytorch_optimizer
 
-        if torch_class is None and hasattr(pytorch_optimizer, name):
-            found["pytorch_optimizer"] = _torch_step(
-                getattr(pytorch_optimizer, name), option, values, gradients, lr=1e-3, weight_decay=decay
-            )
+        if hasattr(pytorch_optimizer, name):
+            cls = getattr(pytorch_optimizer, name)
+            found["pytorch_optimizer"] = partial(_candidate, cls, option, values, gradients, weight_decay=decay)
     return found
 
 
-def _torch_step(
+def _candidate(
     cls: Any, option: str, values: Sequence[np.ndarray], gradients: Sequence[np.ndarray], **options: Any
-) -> Callable[[], None]:
-    parameters = [torch.nn.Parameter(torch.tensor(value)) for value in values]
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.grad = torch.tensor(gradient)
-    optimizer = cls(parameters, **options)
+) -> Candidate:
+    parameters = [torch.nn.Parameter(keras.ops.convert_to_tensor(value)) for value in values]
+    given = [keras.ops.convert_to_tensor(gradient) for gradient in gradients]
+    for parameter, gradient in zip(parameters, given, strict=True):
+        parameter.grad = gradient.clone()
+    optimizer = cls(parameters, lr=1e-3, **options)
+    kept: list[Any] = [x.detach().clone() for x in parameters] if option == "ema" else []
+    step = _with_option(option, optimizer, parameters, given, kept)
 
-    def step() -> None:
-        if option == "clip":
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+    def waited() -> None:
+        step()
+        _wait()
+
+    def state_bytes() -> int:
+        state = [x for entry in optimizer.state.values() for x in entry.values() if isinstance(x, torch.Tensor)]
+        return sum(x.nbytes for x in (*state, *kept))
+
+    return Candidate(waited, state_bytes)
+
+
+def _with_option(
+    option: str, optimizer: Any, parameters: list[Any], given: list[Any], averages: list[Any]
+) -> Callable[[], Any]:
+    """Return a step as torch's users write it with this option."""
+    scaler = torch.amp.GradScaler(given[0].device.type, init_scale=1.0, growth_interval=10**9)
+    average = torch.optim.swa_utils.get_ema_multi_avg_fn(0.99)
+
+    def clip() -> None:
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
 
-    step()  # Forms that torch does not offer for this class raise here.
-    return step
+    def ema() -> None:
+        optimizer.step()
+        average(averages, [x.detach() for x in parameters], 0)
+
+    def accumulation() -> None:
+        sums = [x.grad for x in parameters]
+        torch._foreach_zero_(sums)
+        for _ in range(WINDOW):
+            torch._foreach_add_(sums, given, alpha=1 / WINDOW)
+        optimizer.step()
+
+    def skip() -> None:
+        if torch.isfinite(torch.nn.utils.get_total_norm([x.grad for x in parameters])):
+            optimizer.step()
+
+    def mixed_precision() -> None:
+        scaler.scale(given[0].new_ones(()))
+        scaler.step(optimizer)
+        scaler.update()
+
+    forms = {
+        "clip": clip,
+        "ema": ema,
+        "accumulation": accumulation,
+        "skip": skip,
+        "mixed precision": mixed_precision,
+    }
+    return forms.get(option, optimizer.step)
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

@@ -1,6 +1,7 @@
-"""Measure speed, print a table and write the figures as JSON."""
+"""Measure speed, print a table, write the figures as JSON and the picture as SVG."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,51 +10,92 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the sub-command."""
     parser.add_argument(
         "what",
-        choices=["step", "sparse-rows"],
-        help="step: one step against the backend's best peers; sparse-rows: an embedding's update, on tensorflow",
+        choices=["step", "fit", "sparse-rows"],
+        help="step: one step against the backend's best peers; fit: an epoch of model.fit against Keras' Adam;"
+        " sparse-rows: an embedding's update, on tensorflow",
     )
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds; default %(default)s")
+    parser.add_argument("--threads", type=int, help="processors to use; default all")
     parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
+    parser.add_argument("--picture", type=Path, help="step: write a picture to this SVG file")
     parser.add_argument("--optimizer", action="append", default=[], help="step: which, repeatable; default all")
     parser.add_argument("--model", default="resnet50", help="step: resnet50, transformer, mlp or many")
-    parser.add_argument("--option", default="plain", help="step: plain, clip, decay, ema or skip")
-    parser.add_argument("--threads", type=int, default=1, help="step: threads on torch; default %(default)s")
+    parser.add_argument(
+        "--option",
+        default="plain",
+        help="step: plain, clip, decay, ema, accumulation, skip, 'mixed precision' or compile",
+    )
+    parser.add_argument("--device", default="cpu", help="step: cpu or gpu; default %(default)s")
+    parser.add_argument("--suite", action="store_true", help="step: all that the documentation shows, in one file")
 
 
-def run(options: argparse.Namespace) -> None:
-    """Measure, print a table, write the figures."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from keras_neural_opt.benchmarks import sparse_rows, step, write_record
+def prepare(options: argparse.Namespace) -> None:
+    """Set what must be set before the backend is imported."""
+    from keras_neural_opt.cli._threads import limit_threads
 
     if options.rounds < 1:
         raise ValueError(f"--rounds must be an integer >= 1; received {options.rounds}")
+    if options.threads is not None:
+        limit_threads(options.threads)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure, print a table, write figures and picture."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from keras_neural_opt._core.files import write_atomic
+    from keras_neural_opt.benchmarks import step_figure, write_record
+    from keras_neural_opt.training._report import svg
+
+    if options.picture and options.what != "step":
+        raise ValueError("--picture goes with step")
     console = Console()
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("measuring", total=None)
-        common: dict[str, Any] = {"rounds": options.rounds, "advance": lambda: progress.advance(task)}
-        if options.what == "step":
-            record = step(options.optimizer, options.model, options.option, options.threads, **common)
-        else:
-            record = sparse_rows(**common)
+        record = _record(options, lambda: progress.advance(task))
     console.print(_table(record))
+    for path in filter(None, (options.out, options.picture)):
+        path.parent.mkdir(parents=True, exist_ok=True)
     if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
         console.print(f"figures: {write_record(options.out, record)}", soft_wrap=True, highlight=False)
+    if options.picture:
+        picture = write_atomic(options.picture, svg(step_figure(record), background="white"))
+        console.print(f"picture: {picture}", soft_wrap=True, highlight=False)
+
+
+def _record(options: argparse.Namespace, advance: Callable[[], Any]) -> dict[str, Any]:
+    from keras_neural_opt.benchmarks import fit, sparse_rows, step, step_suite
+
+    common: dict[str, Any] = {"rounds": options.rounds, "advance": advance}
+    if options.what == "fit":
+        return fit(**common)
+    if options.what == "sparse-rows":
+        return sparse_rows(**common)
+    if options.suite:
+        return step_suite(device=options.device, **common)
+    return step(options.optimizer, options.model, options.option, device=options.device, **common)
 
 
 def _table(record: dict[str, Any]) -> Any:
     from rich.table import Table
 
-    labels = [key for key in record["results"][0] if key not in ("times", "ours_over")]
+    labels = [key for key, value in record["results"][0].items() if isinstance(value, (str, int))]
     names = list(dict.fromkeys(name for row in record["results"] for name in row["times"]))
-    table = Table(title="one step, process-CPU ms (minimum)")
+    table = Table(title="process-CPU / wall ms (minimum), and ours over it")
     for label in labels:
         table.add_column(label.replace("_", " "))
     for name in names:
         table.add_column(name, justify="right")
     for row in record["results"]:
-        times = (f"{row['times'][name]['cpu_ms_min']:.2f}" if name in row["times"] else "" for name in names)
-        table.add_row(*(f"{row[label]:,}" if isinstance(row[label], int) else row[label] for label in labels), *times)
+        cells = (f"{row[label]:,}" if isinstance(row[label], int) else row[label] for label in labels)
+        table.add_row(*cells, *(_cell(row, name) for name in names))
     return table
+
+
+def _cell(row: dict[str, Any], name: str) -> str:
+    if name not in row["times"]:
+        return ""
+    times, over = row["times"][name], row.get("ours_over", {}).get(name)
+    ratio = f"  {over['wall']:.2f}x" if over else ""
+    return f"{times['cpu_ms_min']:.2f} / {times['wall_ms_min']:.2f}{ratio}"

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.prepare:
-            options.prepare()
+            options.prepare(options)
         use_backend(options.backend)
         options.run(options)
     except (OSError, RuntimeError, ValueError, ModuleNotFoundError) as error:

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
         write_atomic(options.picture, comparison_picture(comparison))
 
 
-def prepare() -> None:
+def prepare(options: argparse.Namespace) -> None:
     """Set what must be set before the backend is imported."""
     # A network of this size is slower on two threads than on one, and much slower where they are contended.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -110,7 +110,7 @@ class AdaBound(RuleOptimizer):
         final = lr * (self.final_learning_rate / self.base_learning_rate)
         low, high = final * (1 - 1 / (self.gamma * t + 1)), final * (1 + 1 / (self.gamma * t))
         rate = clip(step / root((v, *v_hat)[-1], outside=self.epsilon), low, high)
-        return descend(p, rate * m, 1.0), m, v, *v_hat
+        return descend(p, m, rate), m, v, *v_hat
 
 
 def _base(learning_rate: Any) -> Any:

@@ -37,8 +37,9 @@ class Adagrad(RuleOptimizer):
 
     Note:
         Same arguments, defaults and numerics as `keras.optimizers.Adagrad`. `torch.optim.Adagrad` starts at 0 and adds
-        epsilon outside the root. State: 4 bytes a float32 parameter. A `tf.IndexedSlices` gradient updates its own
-        rows only, at their cost, exactly as the dense gradient would.
+        epsilon outside the root. State: 4 bytes a float32 parameter, for the sum, which epsilon is added to at its
+        start. A `tf.IndexedSlices` gradient updates its own rows only, at their cost, exactly as the dense gradient
+        would.
 
     References:
         Duchi, Hazan, Singer, Adaptive Subgradient Methods for Online Learning and Stochastic Optimization, 2011,
@@ -63,8 +64,13 @@ class Adagrad(RuleOptimizer):
 
     @property
     def slots(self) -> tuple[Slot, ...]:  # type: ignore[override]
-        return (Slot("accumulator", keras.initializers.Constant(self.initial_accumulator_value)),)
+        # The accumulator only grows, so epsilon is added once, at its start: to the same sum, for a pass less a step.
+        return (Slot("accumulator", keras.initializers.Constant(self.initial_accumulator_value + self.epsilon)),)
 
     def rule(self, p: Tensors, g: Tensors, lr: Scalar, t: Scalar, s: Tensors) -> Any:  # type: ignore[override]
         s = add_scaled(s, square(g), 1.0)
-        return descend(p, g, lr, over=root(s, inside=self.epsilon)), s
+        return descend(p, g, lr, over=root(s)), s
+
+    def fused(self, kernels: Any) -> Any:
+        # The kernel adds weight decay to the gradient: that is not the decoupled kind.
+        return None if self.weight_decay and self.weight_decay_mode == "decoupled" else kernels.adagrad
