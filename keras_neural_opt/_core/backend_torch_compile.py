@@ -35,7 +35,7 @@ class _Compiled:
     """One compiled form of a step, for given dtypes and constants; or the news that there is none."""
 
     def __init__(self, step: Any, tensors: list[Any], mark: bool, scalars: tuple[Any, ...]) -> None:
-        self._name = step.name
+        self._step = step
         self._update: Callable[..., None] | None = None
         self._done = False
         self._scalars: tuple[Any, ...] = ()
@@ -63,9 +63,11 @@ class _Compiled:
 
     def _give_up(self, error: Exception) -> None:
         self._update = None
+        self._step.compilable = False
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         warnings.warn(
-            f"{self._name}.compile_update: the rule runs uncompiled, since compiling it failed: {reason}", stacklevel=2
+            f"{self._step.name}.compile_update: the rule runs uncompiled, since compiling it failed: {reason}",
+            stacklevel=2,
         )
 
 

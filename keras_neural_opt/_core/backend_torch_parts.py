@@ -114,7 +114,7 @@ def _run(step: Any, layout: Any, kept: Lists, gradients: Any, scalars: tuple[Any
         marks = [layout.decayed[i] for i in part.indices[: len(p)]]  # those joined into one tensor have the same
         g = part.take(tensors)
         if factor is not None:
-            g = torch._foreach_mul(g, factor)
+            g = (gradients.new(g) * factor).tensors
         given = [p, g, *slots]
         if kernel and backend_torch_fused.usable(given):
             kernel(given, marks, *scalars)
@@ -159,8 +159,9 @@ def plan(kept: Lists, marks: Sequence[bool], elementwise: bool, flat: bool = Fal
             parts.append(Flattened((i,)))
         else:
             parts += [Stretch((i,), start, min(start + PART, size)) for start in range(0, size, PART)]
-    # The compiler decides for all sizes by the first that it sees, whether threads are worth it.
-    parts.sort(key=lambda part: -kept[0][part.indices[0]].numel() if flat else 0)
+    if flat:
+        # The compiler decides for all sizes by the first that it sees, whether threads are worth it.
+        parts.sort(key=lambda part: -kept[0][part.indices[0]].numel())
     kind = Joined if flat else Whole
     parts += [kind(group) for like in small.values() for group in _groups(like, [kept[0][i].numel() for i in like])]
     return [*parts, Whole(tuple(odd))] if odd else parts

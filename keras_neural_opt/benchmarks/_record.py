@@ -11,7 +11,17 @@ import keras
 
 from keras_neural_opt._core.files import write_atomic
 
-_PACKAGES = ("keras-neural-opt", "keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "optax", "numpy")
+_PACKAGES = (
+    "keras-neural-opt",
+    "keras",
+    "tensorflow",
+    "tensorflow-cpu",
+    "jax",
+    "torch",
+    "optax",
+    "pytorch-optimizer",
+    "numpy",
+)
 
 
 def environment() -> dict[str, Any]:

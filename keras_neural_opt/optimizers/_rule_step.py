@@ -19,6 +19,7 @@ class RuleStep:
         mro = type(optimizer).__mro__
         rule, fused = (next(c for c in mro if name in vars(c)) for name in ("rule", "fused"))
         self._has_kernel = issubclass(fused, rule)
+        self.compilable = True
         self.remembered: dict[Any, Any] = {}  # what the backend compiled from it
 
     @property
@@ -28,8 +29,8 @@ class RuleStep:
 
     @property
     def compiles(self) -> bool:
-        """Whether the user asked for a compiled form."""
-        return bool(self._optimizer.compile_update)
+        """Whether the user asked for a compiled form, and none has failed yet."""
+        return bool(self._optimizer.compile_update) and self.compilable
 
     def constants(self) -> tuple[Any, ...]:
         """Return the numbers that a compiled form has built in."""

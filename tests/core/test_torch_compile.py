@@ -95,12 +95,17 @@ class BranchesOnAValue(Momentum):
         return super().rule(p, g, lr if float(t) > 0 else 0.0, t, m)
 
 
-def test_a_rule_that_cannot_be_traced_runs_with_a_warning():
+def test_a_rule_that_cannot_be_traced_runs_in_parts_with_a_warning():
+    from keras_neural_opt._core.backend_torch_parts import Stretch, Whole
+
     plain = trained(Momentum(0.1))
+    optimizer = BranchesOnAValue(0.1, compile_update=True)
     with pytest.warns(UserWarning, match=r"BranchesOnAValue\.compile_update: the rule runs uncompiled"):
-        other = trained(BranchesOnAValue(0.1, compile_update=True))
+        other = trained(optimizer)
     for a, b in zip(other, plain, strict=True):
         np.testing.assert_array_equal(a, b)
+    (layout,) = optimizer._plan.layouts.values()
+    assert {type(part) for part in layout.remembered[1]} <= {Stretch, Whole}
 
 
 WITHOUT_A_COMPILER = """

@@ -40,8 +40,9 @@ def test_a_joined_part_is_of_one_kind():
 
 
 @pytest.mark.parametrize("name", kno.optimizers.available())
+@pytest.mark.parametrize("options", [{}, {"global_clipnorm": 0.1}, {"loss_scale_factor": 3.0}], ids=str)
 @pytest.mark.parametrize("part", [5, 1 << 30])
-def test_parts_change_nothing(name, part, monkeypatch):
+def test_parts_change_nothing(name, part, options, monkeypatch):
     import torch
 
     from keras_neural_opt._core import backend_torch_parts
@@ -50,7 +51,8 @@ def test_parts_change_nothing(name, part, monkeypatch):
         rng = np.random.default_rng(0)
         shapes = [(), (3,), (4, 5), (2, 3, 2)]
         variables = [keras.Variable(rng.normal(size=s).astype("float32")) for s in shapes]
-        optimizer = kno.optimizers.get(name, learning_rate=0.1, weight_decay=0.1, weight_decay_mask="matrices_only")
+        decay = {"weight_decay": 0.1, "weight_decay_mask": "matrices_only"}
+        optimizer = kno.optimizers.get(name, learning_rate=0.1, **decay, **options)
         for _ in range(3):
             optimizer.apply([torch.tensor(rng.normal(size=s).astype("float32")) for s in shapes], variables)
         return [v.numpy() for v in variables]
@@ -104,3 +106,74 @@ def test_strided_and_mixed_variables(dtype):
     np.testing.assert_allclose(variables[0].numpy(), values.T - 0.1 * gradients[0].sign(), atol=1e-5)
     last = keras.ops.convert_to_numpy(variables[1].value.float())
     np.testing.assert_allclose(last, values - 0.1, atol=1e-5 if dtype == "float32" else 0.06)
+
+
+@pytest.mark.parametrize("name", ["adam", "rmsprop"])
+@pytest.mark.parametrize("options", [{"global_clipnorm": 0.1}, {"loss_scale_factor": 3.0}], ids=str)
+@pytest.mark.parametrize("part", [5, 1 << 30])
+def test_the_callers_gradients_stay_as_they_are(name, options, part, monkeypatch):
+    import torch
+
+    from keras_neural_opt._core import backend_torch_parts
+
+    monkeypatch.setattr(backend_torch_parts, "PART", part)
+    variables = [keras.Variable(np.ones(shape, "float32")) for shape in [(4, 5), (3,)]]
+    gradients = [torch.arange(20.0).reshape(4, 5), torch.ones(3)]
+    before = [g.clone() for g in gradients]
+    kno.optimizers.get(name, learning_rate=0.1, **options).apply(gradients, variables)
+    assert all(torch.equal(g, b) for g, b in zip(gradients, before, strict=True))
+
+
+def test_a_scaled_gradient_is_computed_when_it_is_read():
+    import torch
+
+    from keras_neural_opt._core.tensors import Tensors
+
+    gradients = Tensors([torch.tensor([1.0, 2.0])])
+    scaled = gradients.scaled_by(torch.tensor(0.5)).divided_by(2.0)
+    raw, factor = scaled.unscaled()
+    assert raw[0] is gradients.tensors[0]
+    assert float(factor) == 0.25
+    assert scaled.tensors[0].tolist() == [0.25, 0.5]
+    assert scaled.unscaled()[1] is None
+    assert gradients.tensors[0].tolist() == [1.0, 2.0]
+
+
+def test_the_dithered_factor_is_exact_in_float32_and_right_on_average():
+    from keras_neural_opt._core.backend_torch_fused import _dithered
+
+    amount = 4e-6
+    rounded = [_dithered(amount, float(t)) for t in range(1, 1001)]
+    assert all(float(np.float32(1 - r)) == 1 - r for r in rounded)
+    # Rounded to the nearest, as float32 does, each would be 0.16 percent off.
+    assert abs(float(np.float32(1 - amount)) - (1 - amount)) > 1.5e-3 * amount
+    assert np.mean(rounded) == pytest.approx(amount, rel=5e-5)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_small_decay_adds_up(fused, monkeypatch):
+    import torch
+
+    from keras_neural_opt._core import backend_torch_fused
+
+    monkeypatch.setattr(backend_torch_fused, "usable", lambda lists: fused)
+    start = np.random.default_rng(0).uniform(0.5, 2.0, 4096).astype("float32")
+    variable = keras.Variable(start.copy())
+    optimizer = kno.optimizers.AdamW(1e-3, weight_decay=4e-3)
+    for _ in range(300):
+        optimizer.apply([torch.zeros(4096)], [variable])
+    shrunk = -np.log(variable.numpy().astype("float64") / start).mean()
+    # The kernel's own factor would miss by 1.6e-3.
+    assert shrunk == pytest.approx(-300 * np.log1p(-4e-6), rel=3e-4)
+
+
+def test_a_backward_pass_through_updated_weights_is_refused():
+    import torch
+
+    for options in ({}, {"global_clipnorm": 1.0}, {"compile_update": True}):
+        optimizer = kno.optimizers.RMSprop(0.1, **options)
+        variable = keras.Variable(np.ones((130, 130), "float32"))
+        loss = (variable._value**3).sum()
+        optimizer.apply([torch.ones(130, 130)], [variable])
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            loss.backward()

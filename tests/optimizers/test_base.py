@@ -1,5 +1,8 @@
 """The base around the rule, where a rule, a model or a user does something less usual."""
 
+import copy
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -208,3 +211,43 @@ def test_a_sparse_gradient_without_rows(name):
     empty = tf.IndexedSlices(tf.zeros((0, 2)), tf.zeros((0,), "int32"), tf.constant((3, 2)))
     getattr(kno.optimizers, name)(0.1).apply([empty], [variable])
     np.testing.assert_array_equal(variable.numpy(), 1.0)
+
+
+def test_many_sets_of_variables_without_a_gradient():
+    # More sets than are remembered: each must move the variables that have a gradient, and no other.
+    variables = [keras.Variable(np.zeros(2, "float32")) for _ in range(7)]
+    optimizer = kno.optimizers.SGD(1.0)
+    optimizer.build(variables)
+    expected = np.zeros(7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # Keras names the variables that have none.
+        for pattern in range(1, 100):
+            given = [bool(pattern >> i & 1) for i in range(7)]
+            optimizer.apply([tensor([1.0, 1.0]) if has else None for has in given], variables)
+            expected -= given
+    np.testing.assert_array_equal([v.numpy()[0] for v in variables], expected)
+
+
+def test_a_copied_optimizer_updates_the_variables_that_it_is_given():
+    variable = keras.Variable([1.0, 2.0])
+    optimizer = kno.optimizers.SGD(1.0, momentum=0.5)
+    optimizer.apply([tensor([1.0, 1.0])], [variable])
+    copied = copy.deepcopy(optimizer)
+    copied.apply([tensor([0.0, 0.0])], [variable])
+    np.testing.assert_allclose(variable.numpy(), [-0.5, 0.5])
+    optimizer.apply([tensor([0.0, 0.0])], [variable])  # its momentum is its own, and not halved yet
+    np.testing.assert_allclose(variable.numpy(), [-1.0, 0.0])
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="only TensorFlow's XLA needs its sums folded")
+@pytest.mark.parametrize("size", [5, (1 << 13) - 1, (1 << 13) + 3, 300_001])
+def test_a_folded_sum_of_squares_is_the_sum(size):
+    import tensorflow as tf
+
+    from keras_neural_opt._core.backend import native
+
+    values = np.random.default_rng(0).normal(size=size).astype("float32")
+    exact = np.linalg.norm(values.astype("float64"))
+    for jit_compile in (True, False):
+        norm = tf.function(lambda x: native.two_norms([x]), jit_compile=jit_compile)(tf.constant(values))
+        np.testing.assert_allclose(norm.numpy(), [exact], rtol=2e-6)

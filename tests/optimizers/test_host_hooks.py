@@ -16,6 +16,7 @@ BACKEND = keras.backend.backend()
 
 tensorflow_only = pytest.mark.skipif(BACKEND != "tensorflow", reason="a hook of Keras' TensorFlow backend")
 jax_only = pytest.mark.skipif(BACKEND != "jax", reason="a hook of Keras' JAX backend")
+torch_only = pytest.mark.skipif(BACKEND != "torch", reason="a hook of torch")
 not_tensorflow = pytest.mark.skipif(BACKEND == "tensorflow", reason="Keras has no stateless apply on TensorFlow")
 
 
@@ -264,3 +265,85 @@ def test_one_update_reads_and_assigns_every_local_copy(mirrored):
     mirrored.run(step)
     copies = mirrored.experimental_local_results(other.value)
     assert [float(c[0]) for c in copies] == [6.0, 6.0]
+
+
+@tensorflow_only
+def test_a_trace_knows_that_xla_compiles_it():
+    import tensorflow as tf
+    from tensorflow.python.ops import control_flow_util
+
+    seen = []
+
+    def look():
+        seen.append(bool(control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())))
+        return tf.cond(tf.constant(True), lambda: tf.constant(0), lambda: tf.constant(1))
+
+    tf.function(look, jit_compile=True)()
+    tf.function(look)()
+    assert seen == [True, False]
+
+
+@torch_only
+def test_an_unsafe_view_shares_memory_and_has_no_base():
+    import torch
+
+    with torch.no_grad():
+        whole = torch.nn.Parameter(torch.ones(2, 3))
+        flat = torch.ops.aten._unsafe_view.default(whole, [6])
+        flat.add_(1.0)
+    assert flat._base is None
+    assert whole.detach().tolist() == [[2.0] * 3] * 2
+
+
+@torch_only
+def test_flatten_and_unflatten_dense_tensors_are_inverse():
+    import torch
+    from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+
+    tensors = [torch.arange(6.0).reshape(2, 3), torch.tensor(7.0), torch.zeros(0)]
+    flat = _flatten_dense_tensors(tensors)
+    assert flat.tolist() == [0, 1, 2, 3, 4, 5, 7]
+    for a, b in zip(_unflatten_dense_tensors(flat, tensors), tensors, strict=True):
+        assert torch.equal(a, b)
+
+
+@torch_only
+def test_make_fx_traces_a_function_and_refuses_to_branch_on_values():
+    import torch
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    graph = make_fx(lambda x, t: x * t.sqrt(), tracing_mode="real")(torch.zeros(8), torch.tensor(1.0))
+    assert graph(torch.ones(3), torch.tensor(4.0)).tolist() == [2.0] * 3
+    with pytest.raises(RuntimeError, match="data-dependent"):
+        make_fx(lambda x, t: x if float(t) > 0 else -x, tracing_mode="real")(torch.zeros(8), torch.tensor(1.0))
+
+
+@torch_only
+def test_fused_kernels_take_the_arguments_that_we_give():
+    import torch
+
+    p, g, m, v = ([torch.ones(3)] for _ in range(4))
+    adam = {"lr": 0.1, "beta1": 0.0, "beta2": 0.0, "eps": 0.0, "amsgrad": False, "maximize": False}
+    torch._fused_adamw_(p, g, m, v, [], [torch.tensor(1.0)], weight_decay=0.5, **adam)
+    assert p[0].tolist() == pytest.approx([0.85] * 3)
+    torch._fused_adam_(p, g, m, v, [], [torch.tensor(1.0)], weight_decay=0.0, **adam)
+    assert p[0].tolist() == pytest.approx([0.75] * 3)
+    sgd = {"weight_decay": 0.0, "momentum": 0.5, "lr": -1.0, "dampening": 1.1, "nesterov": False, "maximize": False}
+    torch._fused_sgd_(p, g, m, is_first_step=False, **sgd)
+    assert m[0].tolist() == pytest.approx([0.4] * 3)
+    assert p[0].tolist() == pytest.approx([1.15] * 3)
+    steps = [torch.tensor(1.0)]
+    torch._fused_adagrad_(p, g, v, steps, lr=1.0, lr_decay=0.0, weight_decay=0.0, eps=0.0, maximize=False)
+    assert p[0].tolist() == pytest.approx([1.15 - 2**-0.5] * 3)
+
+
+@torch_only
+def test_foreach_lists_are_updated_in_place():
+    import torch
+
+    x = [torch.ones(2), torch.ones(3)]
+    kept = list(x)
+    torch._foreach_addcdiv_(x, [t * 4 for t in x], [t * 2 for t in x], value=1.0)
+    torch._foreach_lerp_(x, [t * 0 for t in x], 0.5)
+    assert [t.tolist() for t in kept] == [[1.5] * 2, [1.5] * 3]
+    assert torch._foreach_norm([torch.tensor([3e20, 4e20])], 2, torch.float64)[0].item() == pytest.approx(5e20)
