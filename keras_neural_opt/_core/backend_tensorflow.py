@@ -20,7 +20,7 @@ stack, ones_like, zeros_like = tf.stack, tf.ones_like, tf.zeros_like
 ROW_GRADIENTS = True  # the gradient of an embedding names the rows that it touches
 
 # A vector is folded until it is shorter than the first, onto this many lengths at a time.
-_SHORT, _FOLD = 1 << 13, 8
+_SHORT, _FOLD = 1 << 15, 4
 
 
 def read(variable: Any) -> Any:
@@ -113,7 +113,8 @@ def _folded_sum_of_squares(x: Any) -> Any:
     """Return the sum of squares, folding a long vector onto itself before it is summed.
 
     This XLA vectorizes additions of vectors on CPUs, but not reductions: folding takes a third of a plain sum's time,
-    and rounds less. JAX has a newer XLA, which does it by itself.
+    and rounds less. More folds at once are hardly faster, and take long to compile. JAX has a newer XLA, which does it
+    by itself.
     """
     squares = tf.reshape(x * x, (-1,))
     while squares.shape[0] and squares.shape[0] >= _SHORT:
@@ -153,10 +154,10 @@ def choose(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any
 def when(condition: Any, yes: Callable[[], Any], no: Callable[[], Any], variables: Sequence[Any]) -> None:
     """Run `yes` or `no`, whichever `condition` asks for when the step runs.
 
-    A conditional of XLA copies every variable that a branch assigns. There the branches only return the new values,
-    and the assignments follow it.
+    A conditional of XLA copies every variable that a branch assigns. There the branches only return the new values of
+    `variables`, and the assignments follow it.
     """
-    if _in_xla():
+    if _in_xla() and all(isinstance(v, keras.Variable) for v in variables):
         before = read_all(variables)
         write(variables, tf.cond(condition, pure(yes, variables, before), pure(no, variables, before)))
         return

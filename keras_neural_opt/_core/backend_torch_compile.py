@@ -12,7 +12,13 @@ from keras_neural_opt._core.plain_tensors import PlainTensors
 Lists = list[list[Any]]
 
 
-def compiled(step: Any, lists: Lists, marks: Sequence[bool], scalars: tuple[Any, ...]) -> Lists | None:
+# So many forms are kept. Who changes a hyperparameter in every step would compile in every step.
+_MOST = 8
+
+
+def compiled(
+    step: Any, lists: Lists, marks: Sequence[bool], scalars: tuple[Any, ...], constants: tuple[Any, ...]
+) -> Lists | None:
     """Run `step` compiled, and update `lists` in place; or do nothing and return None.
 
     Args:
@@ -20,13 +26,17 @@ def compiled(step: Any, lists: Lists, marks: Sequence[bool], scalars: tuple[Any,
         lists: Variables, gradients and slots.
         marks: Which of the variables are decayed.
         scalars: Learning rate, number of the step and coefficient of weight decay.
+        constants: What `step.constants()` returned in this step.
     """
     flat = len(marks) == 1 and lists[0][0].dim() == 1 and lists[0][0].numel() > 1
-    if not step.compiles or not step.elementwise or not flat:
+    if not step.compiles or not flat:
         return None
     tensors = [x for (x,) in lists]
-    key = (marks[0], scalars[2] is None, *(x.dtype for x in tensors), tensors[0].device, *step.constants())
+    key = (marks[0], scalars[2] is None, *(x.dtype for x in tensors), tensors[0].device, constants)
     if key not in step.remembered:
+        if len(step.remembered) >= _MOST:
+            _give_up(step, f"it would be compiled for more than {_MOST} sets of hyperparameters")
+            return None
         step.remembered[key] = _Compiled(step, tensors, marks[0], scalars)
     return step.remembered[key](tensors, scalars)
 
@@ -44,7 +54,7 @@ class _Compiled:
             self._derive, update = _traced(step, tensors, mark, scalars)
             self._update = torch.compile(update, dynamic=True, fullgraph=True)
         except Exception as error:
-            self._give_up(error)
+            _give_up(step, error)
 
     def __call__(self, tensors: list[Any], scalars: tuple[Any, ...]) -> Lists | None:
         if self._update is None:
@@ -56,19 +66,19 @@ class _Compiled:
         except Exception as error:
             if self._done:
                 raise
-            self._give_up(error)  # It is compiled in its first call, and nothing was changed when that fails.
+            self._update = None
+            _give_up(self._step, error)  # It is compiled in its first call, and nothing was changed when that fails.
             return None
         self._done = True
         return [[x] for x in (tensors[0], *tensors[2:])]
 
-    def _give_up(self, error: Exception) -> None:
-        self._update = None
-        self._step.compilable = False
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        warnings.warn(
-            f"{self._step.name}.compile_update: the rule runs uncompiled, since compiling it failed: {reason}",
-            stacklevel=2,
-        )
+
+def _give_up(step: Any, reason: Exception | str) -> None:
+    step.compilable = False
+    text = " ".join(str(reason).split())[:200] or type(reason).__name__
+    warnings.warn(
+        f"{step.name}.compile_update: the rule runs uncompiled, since compiling it failed: {text}", stacklevel=2
+    )
 
 
 def _traced(
@@ -83,6 +93,10 @@ def _traced(
     def run(given: list[Any], scalars: list[Any]) -> list[Any]:
         lr, t, *coefficient = scalars
         new = step([[x] for x in given], [mark], lr, t, *(coefficient or [None]), kind=PlainTensors)
+        old = [given[0], *given[2:]]
+        if any(x is y for (x,), own in zip(new, old, strict=True) for y in old if y is not own):
+            # It would be overwritten before it is read: the compiler drops a copy that is made in time.
+            raise NotImplementedError("the rule returns an old value as new state")
         return [x for (x,) in new]
 
     samples = [x.new_zeros(8) for x in tensors]

@@ -12,12 +12,13 @@ Lists = Sequence[list[Any]]
 _dtype = attrgetter("dtype")
 
 
-def usable(lists: Lists) -> bool:
-    """Whether the kernels take these tensors: of one float dtype and one device, and contiguous, as they assume."""
+def usable(kernel: Any, lists: Lists) -> bool:
+    """Whether a kernel takes these tensors: of one float dtype and one device, and contiguous, as it assumes."""
     first = lists[0][0]
+    devices = ("cpu",) if kernel is adagrad else ("cpu", "cuda")  # not every torch has Adagrad's on CUDA
     return (
         first.dtype in (torch.float32, torch.float64)
-        and first.device.type in ("cpu", "cuda")
+        and first.device.type in devices
         # Of every tensor in every step: without bytecode, this costs a third.
         and all(set(map(_dtype, tensors)) == {first.dtype} for tensors in lists)
         and all(set(map(torch.Tensor.get_device, tensors)) == {first.get_device()} for tensors in lists)
@@ -100,7 +101,7 @@ def sgd(
 def adagrad(lists: Lists, marks: Sequence[bool], lr: float, t: float, coefficient: float | None) -> None:
     """Update variables and accumulators, which hold epsilon from their start."""
     for (p, g, s), decay in _by_decay(lists, marks, coefficient):
-        steps = [torch.full((), t, dtype=torch.float32, device=p[0].device)] * len(p)
+        steps = [torch.tensor(t, dtype=torch.float32)] * len(p)
         torch._fused_adagrad_(p, g, s, steps, lr=lr, lr_decay=0.0, weight_decay=decay, eps=0.0, maximize=False)
 
 

@@ -68,7 +68,8 @@ class Joined:
 
     def put(self, kept: Lists, taken: Lists, new: Lists) -> None:
         """Store the new values."""
-        for tensors, (flat,) in zip(kept, new, strict=True):
+        _store(taken, new)
+        for tensors, (flat,) in zip(kept, taken, strict=True):
             targets = [tensors[i] for i in self.indices]
             torch._foreach_copy_(targets, _unflatten_dense_tensors(flat, targets))
 
@@ -104,23 +105,27 @@ def run(step: Any, layout: Any, gradients: Any, scalars: tuple[Any, ...]) -> Non
 def _run(step: Any, layout: Any, kept: Lists, gradients: Any, scalars: tuple[Any, ...]) -> None:
     tensors, factor = gradients.unscaled()
     kernel = step.kernel(backend_torch_fused)
-    if kernel and factor is None and backend_torch_fused.usable([*kept, tensors]):
+    if kernel and factor is None and backend_torch_fused.usable(kernel, [*kept, tensors]):
         kernel([kept[0], tensors, *kept[1:]], layout.decayed, *scalars)
         return
-    if kernel and not backend_torch_fused.usable(kept):
+    if kernel and not backend_torch_fused.usable(kernel, kept):
         kernel = None
-    for part in _parts(step, layout, kept, flat=step.compiles and not kernel):
+    flat = kernel is None and step.compiles and step.elementwise and _wide(kept)
+    constants = step.constants() if flat else ()
+    tensors = [x if x.is_contiguous() else x.contiguous() for x in tensors]  # once, and not for each stretch
+    for part in _parts(step, layout, kept, flat):
         p, *slots = taken = [part.take(x) for x in kept]
         marks = [layout.decayed[i] for i in part.indices[: len(p)]]  # those joined into one tensor have the same
         g = part.take(tensors)
         if factor is not None:
             g = (gradients.new(g) * factor).tensors
         given = [p, g, *slots]
-        if kernel and backend_torch_fused.usable(given):
+        if kernel and backend_torch_fused.usable(kernel, given):
             kernel(given, marks, *scalars)
             new = taken
         else:
-            new = compiled(step, given, marks, scalars) or step(given, marks, *scalars)
+            done = compiled(step, given, marks, scalars, constants) if flat else None
+            new = done or step(given, marks, *scalars)
         part.put(kept, taken, new)
 
 
@@ -131,6 +136,11 @@ def _parts(step: Any, layout: Any, kept: Lists, flat: bool) -> list[Part]:
         layout.remembered = form, plan(kept, layout.decayed, step.elementwise, flat)
     parts: list[Part] = layout.remembered[1]
     return parts
+
+
+def _wide(kept: Lists) -> bool:
+    """Whether a step's scalars, cast to the variables' dtypes as a compiled rule does, keep their digits."""
+    return all({x.dtype for x in tensors} <= {torch.float32, torch.float64} for tensors in kept)
 
 
 def plan(kept: Lists, marks: Sequence[bool], elementwise: bool, flat: bool = False) -> list[Part]:
@@ -154,7 +164,7 @@ def plan(kept: Lists, marks: Sequence[bool], elementwise: bool, flat: bool = Fal
         if not all(x.numel() == size and x.is_contiguous() for x in tensors):
             odd.append(i)  # It has no stretch that belongs to a stretch of its slot.
         elif size < (SMALL if flat else PART):
-            small.setdefault((mark, *(x.dtype for x in tensors)) if flat else None, []).append(i)
+            small.setdefault((mark, *((x.dtype, x.device) for x in tensors)) if flat else None, []).append(i)
         elif flat:
             parts.append(Flattened((i,)))
         else:
@@ -162,8 +172,10 @@ def plan(kept: Lists, marks: Sequence[bool], elementwise: bool, flat: bool = Fal
     if flat:
         # The compiler decides for all sizes by the first that it sees, whether threads are worth it.
         parts.sort(key=lambda part: -kept[0][part.indices[0]].numel())
-    kind = Joined if flat else Whole
-    parts += [kind(group) for like in small.values() for group in _groups(like, [kept[0][i].numel() for i in like])]
+    for like in small.values():
+        for group in _groups(like, [kept[0][i].numel() for i in like]):
+            # One alone would be joined to a view of itself.
+            parts.append(Whole(group) if not flat else Joined(group) if len(group) > 1 else Flattened((group[0],)))
     return [*parts, Whole(tuple(odd))] if odd else parts
 
 

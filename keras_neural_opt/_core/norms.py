@@ -1,5 +1,6 @@
 """Norms of gradients that do not overflow where the squares do."""
 
+from functools import partial
 from typing import Any
 
 from keras_neural_opt._core.backend import native
@@ -15,15 +16,16 @@ def tensor_norms(x: Tensors) -> Any:
     """
     if not x.whole:
         raise ValueError("a norm needs whole variables: a rule that takes norms must set `elementwise = False`")
-    fast = native.two_norms(x.tensors)
-    if native.accumulates_wide(x.tensors):
-        return fast
+    tensors, factor = x.unscaled()
+    fast = native.two_norms(tensors)
 
     def safe() -> Any:
-        unit = _unit(native.largest(x.tensors))
-        return native.two_norms([y / like(unit[i], y) for i, y in enumerate(x.tensors)]) * unit
+        unit = _unit(native.largest(tensors))
+        return native.two_norms([y / like(unit[i], y) for i, y in enumerate(tensors)]) * unit
 
-    return native.choose(native.all_finite(fast), lambda: fast, safe)
+    if not native.accumulates_wide(tensors):
+        fast = native.choose(native.all_finite(fast), partial(_same, fast), safe)
+    return fast if factor is None else fast * abs(factor)
 
 
 def global_norm(x: Tensors) -> Scalar:
@@ -36,3 +38,7 @@ def global_norm(x: Tensors) -> Scalar:
 def _unit(top: Any) -> Any:
     # Not above 2**120: XLA divides by multiplying with the reciprocal, which must not be so small that it becomes 0.
     return native.where(native.isfinite(top) & (top > 0), native.minimum(top, 2.0**120), native.ones_like(top))
+
+
+def _same(x: Any) -> Any:
+    return x

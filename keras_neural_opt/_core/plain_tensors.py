@@ -91,6 +91,10 @@ class PlainTensors:
         """Return `x / divisor`, which torch computes only where and when it is read."""
         return self / divisor
 
+    def unscaled(self) -> tuple[list[Any], Any]:
+        """Return tensors and the factor, or None, that they must still be multiplied by."""
+        return self.tensors, None
+
     def square(self) -> Self:
         """Return the square of each element."""
         return self.map(lambda x: x * x)

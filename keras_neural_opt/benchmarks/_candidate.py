@@ -17,5 +17,4 @@ class Candidate:
     state_bytes: Callable[[], int]
 
 
-# Makes a candidate; called several times, because only a new one compiles again.
 Maker = Callable[[], Candidate]

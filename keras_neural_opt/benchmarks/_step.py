@@ -1,7 +1,7 @@
 """What one optimizer step costs, against the best that users of each backend could take instead."""
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -10,7 +10,7 @@ import numpy as np
 from keras_neural_opt import optimizers
 from keras_neural_opt._core.arguments import check_arguments, choice, integer
 from keras_neural_opt.benchmarks._bandwidth import bandwidth
-from keras_neural_opt.benchmarks._candidate import Candidate, Maker
+from keras_neural_opt.benchmarks._candidate import Maker
 from keras_neural_opt.benchmarks._memory import peak_megabytes
 from keras_neural_opt.benchmarks._options import OPTIONS, keras_own, ours
 from keras_neural_opt.benchmarks._own_rules import OWN_RULES
@@ -105,13 +105,13 @@ def _measured(
     device: str,
     advance: Callable[[], Any] | None,
 ) -> dict[str, Any]:
-    name = "Adam" if cls.__name__ in OWN_RULES else cls.__name__
-    makers: dict[str, Maker] = {_OURS: lambda: engine.keras_candidate(ours(cls, option), option, values, gradients)}
-    native = getattr(keras.optimizers, name, None)
-    if native is not None:
-        makers["keras"] = lambda: engine.keras_candidate(keras_own(native, option), option, values, gradients)
-    makers |= engine.peers(name, option, values, gradients)
-    candidates, first = _started(makers)
+    small = [np.ones(3, "float32")]
+    for maker in _makers(cls, engine, option, small, small).values():
+        maker().step()  # what a library loads when it is first used is not this step's
+    candidates = {library: maker() for library, maker in _makers(cls, engine, option, values, gradients).items()}
+    first = {}
+    for library, candidate in candidates.items():
+        first[library] = {clock: round(ms, 1) for clock, ms in timed(candidate.step).items()}
     count = sum(value.size for value in values)
     state = {library: round(candidate.state_bytes() / count, 3) for library, candidate in candidates.items()}
     peak = {library: peak_megabytes(candidate.step) for library, candidate in candidates.items()}
@@ -122,21 +122,21 @@ def _measured(
         "optimizer": cls.__name__,
         "times": summary(samples),
         "ours_over": ratios(samples, _OURS),
-        "first_step_ms": first,
+        "first_step_ms": {
+            library: {clock: round(ms, 1) for clock, ms in spent.items()} for library, spent in first.items()
+        },
         "state_bytes_per_parameter": state,
         "peak_step_megabytes": peak,
     }
 
 
-def _started(makers: Mapping[str, Maker]) -> tuple[dict[str, Candidate], dict[str, dict[str, float]]]:
-    """Return candidates that have taken a step, and the shorter of two first steps: the very first one loads code."""
-    firsts: dict[str, list[dict[str, float]]] = {name: [] for name in makers}
-    for _ in range(2):
-        candidates = {name: maker() for name, maker in makers.items()}
-        for name, candidate in candidates.items():
-            firsts[name].append(timed(candidate.step))
-    shorter = {
-        name: {clock: round(min(spent[clock] for spent in both), 1) for clock in ("cpu", "wall")}
-        for name, both in firsts.items()
-    }
-    return candidates, shorter
+def _makers(
+    cls: type, engine: Any, option: str, values: Sequence[np.ndarray], gradients: Sequence[np.ndarray]
+) -> dict[str, Maker]:
+    name = "Adam" if cls.__name__ in OWN_RULES else cls.__name__
+    makers: dict[str, Maker] = {_OURS: lambda: engine.keras_candidate(ours(cls, option), option, values, gradients)}
+    native = getattr(keras.optimizers, name, None)
+    if native is not None:
+        makers["keras"] = lambda: engine.keras_candidate(keras_own(native, option), option, values, gradients)
+    peers: dict[str, Maker] = engine.peers(name, option, values, gradients)
+    return makers | peers

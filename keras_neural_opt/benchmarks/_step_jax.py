@@ -43,7 +43,8 @@ def peers(name: str, option: str, values: Sequence[np.ndarray], gradients: Seque
         import optax
 
         rule = getattr(optax, "adamw" if name == "Adam" and option == "decay" else name.lower(), None)
-        if rule is None or option in ("mixed precision", "compile"):
+        no_such = option in ("mixed precision", "compile") or (option == "decay" and name not in ("Adam", "AdamW"))
+        if rule is None or no_such:
             return {}
         return {"optax": lambda: _optax(optax, rule, option, values, gradients)}
     return {}

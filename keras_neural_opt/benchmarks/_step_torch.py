@@ -41,6 +41,8 @@ def keras_candidate(
 
 def peers(name: str, option: str, values: Sequence[np.ndarray], gradients: Sequence[np.ndarray]) -> dict[str, Maker]:
     """Return the same step of the libraries that torch users take, where they have it."""
+    if option == "decay" and name not in ("Adam", "AdamW"):
+        return {}  # what torch adds to the gradient is another method than ours
     decay = 0.01 if option == "decay" else 0.0
     torch_class = getattr(torch.optim, "AdamW" if name == "Adam" and decay else name, None)
     found: dict[str, Maker] = {}

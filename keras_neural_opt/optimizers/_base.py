@@ -6,7 +6,7 @@ Longer than other files here, because one step is one story: it is told in the o
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from itertools import compress
-from operator import is_, not_
+from operator import not_
 from typing import Any
 
 import keras
@@ -85,9 +85,9 @@ class RuleOptimizer(KerasInterface):
         weight_decay_mode: `"decoupled"` shrinks the variable by learning rate times coefficient, as Keras and AdamW;
             `"l2"` adds coefficient times variable to the gradient, as `torch.optim.SGD` and `torch.optim.Adam`.
         compile_update: On torch, whether an elementwise rule is compiled by `torch.compile` into one pass over the
-            memory. It costs some seconds in the first step, and pays where variables are large and no fused kernel of
-            torch computes the rule. Without a compiler the rule runs as it does otherwise, with a warning. The other
-            backends compile the whole step anyway, and ignore it.
+            memory. It costs some seconds in the first step, and pays where variables are large, float32 or float64,
+            and no fused kernel of torch computes the rule. Without a compiler the rule runs as it does otherwise, with
+            a warning. The other backends compile the whole step anyway, and ignore it.
         nonfinite: What a step with a NaN or infinite gradient does. `"propagate"`: as if nothing were wrong. `"skip"`:
             changes nothing but the counter `skipped`. `"raise"`: changes nothing and raises `FloatingPointError`, at
             once where steps run eagerly; in a compiled `fit` training stands still and the error comes at its end.
@@ -232,8 +232,9 @@ class RuleOptimizer(KerasInterface):
     def add_seed_generator(self, seed: int | None = None) -> keras.random.SeedGenerator:
         """Return a seed generator whose state is the optimizer's own, for transforms and rules that draw numbers.
 
-        An untracked one is frozen on JAX, where it draws the same numbers in every compiled step. This one moves on,
-        and is saved and restored with the optimizer.
+        An untracked one is frozen where XLA compiles the step, on JAX always and on TensorFlow inside a skipped or
+        accumulated step: it draws the same numbers every time. This one moves on, and is saved and restored with the
+        optimizer.
 
         Args:
             seed: Where it starts. Defaults to a random place, which `keras.utils.set_random_seed` decides.
@@ -294,8 +295,7 @@ class RuleOptimizer(KerasInterface):
     def _layout_of(self, variables: list[Any]) -> Layout:
         key = tuple(map(id, variables))
         layout = self._plan.layouts.get(key)
-        # A copied optimizer has the keys of the one that it is a copy of, with variables of its own.
-        if layout is None or not all(map(is_, layout.variables, variables)):
+        if layout is None:
             if not self.built:
                 self.build(variables)
             self._check_variables_are_known(variables)
@@ -389,8 +389,9 @@ class RuleOptimizer(KerasInterface):
             run(self._plan.step, layout, gradients, (context.learning_rate, context.step, coefficient))
         for gradient, variable in rows:
             self._run_rule_on_rows(gradient, variable, context)
-        for variable in layout.constrained:
-            variable.assign(variable.constraint(native.read(variable)))
+        for variable in layout.variables:
+            if getattr(variable, "constraint", None) is not None:
+                variable.assign(variable.constraint(native.read(variable)))
         if self.use_ema:
             self._average()
         if self.iterations is not self._iterations:
@@ -420,7 +421,8 @@ class RuleOptimizer(KerasInterface):
     def _current(self, value: Any) -> Scalar:
         if isinstance(value, LearningRateSchedule):
             step = native.read(self.iterations)
-            value = value(int(step) if HOST_SCALARS else step)
+            with native.on_host():
+                value = value(int(step) if HOST_SCALARS else step)
         elif callable(value) and not isinstance(value, keras.Variable):
             value = value()
         return native.scalar(value)

@@ -26,6 +26,5 @@ class Layout:
         self.slots = [list(slot) for slot in slots]
         self.decayed = list(decayed)
         self.accumulators = list(accumulators)
-        self.constrained = [v for v in variables if getattr(v, "constraint", None) is not None]
         self.overwritten = any(getattr(v, "overwrite_with_gradient", False) for v in variables)
         self.remembered: Any = None  # what the backend worked out from it

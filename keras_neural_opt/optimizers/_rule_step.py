@@ -33,8 +33,9 @@ class RuleStep:
         return bool(self._optimizer.compile_update) and self.compilable
 
     def constants(self) -> tuple[Any, ...]:
-        """Return the numbers that a compiled form has built in."""
-        return tuple(self._optimizer.hyperparameters().values())
+        """Return the settings that a compiled form has built in: every plain one, for a rule may read them all."""
+        settings = vars(self._optimizer).items()
+        return tuple(x for name, x in settings if isinstance(x, (bool, int, float, str)) and name != "weight_decay")
 
     @property
     def name(self) -> str:

@@ -44,6 +44,13 @@ def test_a_step_waits_for_no_value(name, options):
     assert int(optimizer._iterations) == 2
 
 
+def test_a_schedule_of_keras_is_computed_on_the_host():
+    optimizer = kno.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.1, 10))
+    optimizer.build([keras.Variable(np.zeros(3, "float32"))])
+    with keras.device("meta"):
+        assert optimizer._current(optimizer._learning_rate) == pytest.approx(0.1)
+
+
 def test_a_constant_rate_is_read_on_the_host():
     assert int(step_without_values(kno.optimizers.Adam(0.1)).iterations) == 2
 

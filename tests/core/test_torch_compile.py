@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 
 import keras
 import numpy as np
@@ -37,7 +38,7 @@ def trained(optimizer, steps=3):
 def test_the_compiled_rule_computes_the_rule(name, monkeypatch):
     from keras_neural_opt._core import backend_torch_compile, backend_torch_fused
 
-    monkeypatch.setattr(backend_torch_fused, "usable", lambda lists: False)
+    monkeypatch.setattr(backend_torch_fused, "usable", lambda *_: False)
     options = {"learning_rate": 0.01, "weight_decay": 0.1, "weight_decay_mask": "matrices_only"}
     plain = trained(kno.optimizers.get(name, **options))
     calls = []
@@ -50,17 +51,17 @@ def test_the_compiled_rule_computes_the_rule(name, monkeypatch):
         np.testing.assert_allclose(a, b, rtol=0, atol=5e-7)
 
 
-def test_a_new_step_or_size_compiles_nothing():
+def test_every_size_rank_and_step_share_one_graph():
     import torch
     from torch._dynamo.utils import counters
 
     optimizer = kno.optimizers.RMSprop(kno.schedules.CosineAnnealing(0.1, 10), compile_update=True)
-    variables = [keras.Variable(np.zeros(size, "float32")) for size in (20_000, 30_000, 40_000)]
-    optimizer.apply([torch.ones(v.shape) for v in variables], variables)
+    shapes = [(20_000,), (30_000,), (200, 200), (3, 3, 64, 64), (3, 5)]
+    variables = [keras.Variable(np.zeros(shape, "float32")) for shape in shapes]
     before = counters["stats"]["unique_graphs"]
     for _ in range(3):
         optimizer.apply([torch.ones(v.shape) for v in variables], variables)
-    assert counters["stats"]["unique_graphs"] == before
+    assert counters["stats"]["unique_graphs"] == before + 1
 
 
 @keras.saving.register_keras_serializable("tests")
@@ -86,6 +87,73 @@ def test_a_changed_hyperparameter_is_used():
     optimizer.beta = 0.0
     optimizer.apply([torch.ones(4)], [variable])
     np.testing.assert_allclose(variable.numpy(), -1.5, atol=1e-6)
+
+
+def test_a_plain_attribute_is_a_constant_too():
+    import torch
+
+    class Plain(kno.optimizers.RuleOptimizer):
+        def rule(self, p, g, lr, t):
+            return descend(p, g, lr * self.factor)
+
+    optimizer, variable = Plain(1.0, compile_update=True), keras.Variable(np.zeros(4, "float32"))
+    for optimizer.factor in (1.0, 3.0):
+        optimizer.apply([torch.ones(4)], [variable])
+    np.testing.assert_allclose(variable.numpy(), -4.0)
+
+
+def test_constants_that_change_in_every_step_are_not_compiled_for_ever(monkeypatch):
+    import torch
+
+    from keras_neural_opt._core import backend_torch_compile
+
+    monkeypatch.setattr(backend_torch_compile, "_MOST", 2)
+    optimizer, variable = Momentum(1.0, compile_update=True), keras.Variable(np.zeros(4, "float32"))
+    for optimizer.beta in (0.0, 0.1):
+        optimizer.apply([torch.ones(4)], [variable])
+    optimizer.beta = 0.2
+    with pytest.warns(UserWarning, match="for more than 2 sets of hyperparameters"):
+        optimizer.apply([torch.ones(4)], [variable])
+    optimizer.beta = 0.3
+    optimizer.apply([torch.ones(4)], [variable])
+    assert len(optimizer._plan.step.remembered) == 2
+
+
+class Previous(kno.optimizers.RuleOptimizer):
+    """Keeps the last two values of a variable."""
+
+    slots = ("previous", "older")
+
+    def rule(self, p, g, lr, t, previous, older):
+        return p - g * lr, p, previous
+
+
+@pytest.mark.parametrize("size", [1, 2, 20_000])
+def test_an_old_value_may_be_new_state(size):
+    import torch
+
+    variable, optimizer = keras.Variable(np.ones(size, "float32")), Previous(0.5, compile_update=True)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            optimizer.apply([torch.ones(size)], [variable])
+    assert [str(w.message) for w in caught if "an old value as new state" in str(w.message)] or size == 1
+    state = optimizer.state_by_role()
+    found = [variable.numpy(), state["previous.0"].numpy(), state["older.0"].numpy()]
+    np.testing.assert_array_equal(found, [[0.0] * size, [0.5] * size, [1.0] * size])
+
+
+def test_narrow_variables_run_uncompiled():
+    import torch
+
+    found = []
+    for compile_update in (True, False):
+        variable = keras.Variable(np.linspace(1, 2, 20_000), dtype="bfloat16")
+        optimizer = kno.optimizers.RMSprop(0.011, compile_update=compile_update)
+        optimizer.apply([torch.ones(20_000, dtype=torch.bfloat16)], [variable])
+        found.append(variable._value.detach().float().numpy())
+        assert not optimizer._plan.step.remembered
+    np.testing.assert_array_equal(*found)
 
 
 class BranchesOnAValue(Momentum):

@@ -31,12 +31,12 @@ def test_plan_covers_every_element_once(flat):
 def test_a_joined_part_is_of_one_kind():
     import torch
 
-    from keras_neural_opt._core.backend_torch_parts import Joined, plan
+    from keras_neural_opt._core.backend_torch_parts import Flattened, Joined, plan
 
     dtypes = [torch.float32, torch.bfloat16, torch.float32, torch.float32]
     kept = [[torch.empty(5, dtype=dtype) for dtype in dtypes]]
     parts = plan(kept, [True, True, False, True], elementwise=True, flat=True)
-    assert set(parts) == {Joined((0, 3)), Joined((1,)), Joined((2,))}
+    assert set(parts) == {Joined((0, 3)), Flattened((1,)), Flattened((2,))}
 
 
 @pytest.mark.parametrize("name", kno.optimizers.available())
@@ -75,7 +75,7 @@ def test_fused_kernels_compute_the_rule(name, options, monkeypatch):
     monkeypatch.setattr(backend_torch_fused, name.lower(), lambda *a, **k: (calls.append(name), kernel(*a, **k))[1])
 
     def run(fused):
-        monkeypatch.setattr(backend_torch_fused, "usable", lambda lists: fused)
+        monkeypatch.setattr(backend_torch_fused, "usable", lambda *_: fused)
         rng = np.random.default_rng(0)
         variable = keras.Variable(rng.normal(size=(7, 5)).astype("float32"))
         optimizer = getattr(kno.optimizers, name)(0.01, **options)
@@ -139,6 +139,17 @@ def test_a_scaled_gradient_is_computed_when_it_is_read():
     assert gradients.tensors[0].tolist() == [1.0, 2.0]
 
 
+def test_the_norm_of_a_scaled_gradient_computes_no_scaled_gradient():
+    import torch
+
+    from keras_neural_opt._core.norms import global_norm
+    from keras_neural_opt._core.tensors import Tensors
+
+    scaled = Tensors([torch.tensor([3.0, 4.0])]).scaled_by(-2.0)
+    assert float(global_norm(scaled)) == 10.0
+    assert scaled.unscaled()[1] == -2.0
+
+
 def test_the_dithered_factor_is_exact_in_float32_and_right_on_average():
     from keras_neural_opt._core.backend_torch_fused import _dithered
 
@@ -156,7 +167,7 @@ def test_a_small_decay_adds_up(fused, monkeypatch):
 
     from keras_neural_opt._core import backend_torch_fused
 
-    monkeypatch.setattr(backend_torch_fused, "usable", lambda lists: fused)
+    monkeypatch.setattr(backend_torch_fused, "usable", lambda *_: fused)
     start = np.random.default_rng(0).uniform(0.5, 2.0, 4096).astype("float32")
     variable = keras.Variable(start.copy())
     optimizer = kno.optimizers.AdamW(1e-3, weight_decay=4e-3)

@@ -240,7 +240,7 @@ def test_a_copied_optimizer_updates_the_variables_that_it_is_given():
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="only TensorFlow's XLA needs its sums folded")
-@pytest.mark.parametrize("size", [5, (1 << 13) - 1, (1 << 13) + 3, 300_001])
+@pytest.mark.parametrize("size", [5, (1 << 15) - 1, (1 << 15) + 3, 300_001])
 def test_a_folded_sum_of_squares_is_the_sum(size):
     import tensorflow as tf
 
@@ -251,3 +251,25 @@ def test_a_folded_sum_of_squares_is_the_sum(size):
     for jit_compile in (True, False):
         norm = tf.function(lambda x: native.two_norms([x]), jit_compile=jit_compile)(tf.constant(values))
         np.testing.assert_allclose(norm.numpy(), [exact], rtol=2e-6)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="native variables of TensorFlow")
+def test_native_variables_are_skipped_under_xla_too():
+    import tensorflow as tf
+
+    variable = tf.Variable([1.0, 2.0])
+    optimizer = kno.optimizers.SGD(1.0, nonfinite="skip")
+    optimizer.build([variable])
+    step = tf.function(lambda g: optimizer.apply([g], [variable]), jit_compile=True)
+    step(tf.constant([1.0, np.nan]))
+    step(tf.constant([1.0, 1.0]))
+    np.testing.assert_array_equal(variable.numpy(), [0.0, 1.0])
+    assert int(optimizer.skipped) == 1
+
+
+def test_a_constraint_that_is_set_later_is_applied():
+    variable, optimizer = keras.Variable([1.0, -1.0]), kno.optimizers.SGD(1.0)
+    optimizer.apply([tensor([0.0, 0.0])], [variable])
+    variable.constraint = keras.constraints.NonNeg()
+    optimizer.apply([tensor([0.0, 0.0])], [variable])
+    np.testing.assert_array_equal(variable.numpy(), [1.0, 0.0])
