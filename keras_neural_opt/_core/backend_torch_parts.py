@@ -113,12 +113,13 @@ def _run(step: Any, layout: Any, kept: Lists, gradients: Any, scalars: tuple[Any
     flat = kernel is None and step.compiles and step.elementwise and _wide(kept)
     constants = step.constants() if flat else ()
     tensors = [x if x.is_contiguous() else x.contiguous() for x in tensors]  # once, and not for each stretch
+    scratch = tensors[0].new_empty(PART if factor is not None else 0)
     for part in _parts(step, layout, kept, flat):
         p, *slots = taken = [part.take(x) for x in kept]
         marks = [layout.decayed[i] for i in part.indices[: len(p)]]  # those joined into one tensor have the same
         g = part.take(tensors)
         if factor is not None:
-            g = (gradients.new(g) * factor).tensors
+            g = _scaled(gradients.new(g), factor, scratch)
         given = [p, g, *slots]
         if kernel and backend_torch_fused.usable(kernel, given):
             kernel(given, marks, *scalars)
@@ -127,6 +128,15 @@ def _run(step: Any, layout: Any, kept: Lists, gradients: Any, scalars: tuple[Any
             done = compiled(step, given, marks, scalars, constants) if flat else None
             new = done or step(given, marks, *scalars)
         part.put(kept, taken, new)
+
+
+def _scaled(gradients: Any, factor: Any, scratch: Any) -> list[Any]:
+    """Return a part's gradients times `factor`, in `scratch` if it fits: fresh memory costs more than the product."""
+    x = gradients.tensors[0]
+    if len(gradients.tensors) == 1 and x.dim() == 1 and x.numel() <= scratch.numel() and x.dtype is scratch.dtype:
+        return [torch.mul(x, factor, out=scratch[: x.numel()])]
+    scaled: list[Any] = (gradients * factor).tensors
+    return scaled
 
 
 def _parts(step: Any, layout: Any, kept: Lists, flat: bool) -> list[Part]:

@@ -10,7 +10,7 @@ import numpy as np
 from keras_neural_opt import optimizers
 from keras_neural_opt._core.arguments import check_arguments, choice, integer
 from keras_neural_opt.benchmarks._bandwidth import bandwidth
-from keras_neural_opt.benchmarks._candidate import Maker
+from keras_neural_opt.benchmarks._candidate import Candidate, Maker
 from keras_neural_opt.benchmarks._memory import peak_megabytes
 from keras_neural_opt.benchmarks._options import OPTIONS, keras_own, ours
 from keras_neural_opt.benchmarks._own_rules import OWN_RULES
@@ -48,8 +48,9 @@ def step(
 
     Returns:
         A record. For each optimizer, by library: the times of a step; our time over each peer's, the median over the
-        rounds; the time of the first step with tracing and compilation; bytes of state a parameter; and by how many
-        megabytes the resident memory rises in a step.
+        rounds; the time of the first step with tracing and compilation, and of one before it on three elements, which
+        loads what a library loads when it is first used; bytes of state a parameter; and by how many megabytes the
+        resident memory rises in a step.
 
     Raises:
         ValueError: An argument breaks its rule.
@@ -105,13 +106,11 @@ def _measured(
     device: str,
     advance: Callable[[], Any] | None,
 ) -> dict[str, Any]:
+    # What a library loads when it is first used is not the first step's.
     small = [np.ones(3, "float32")]
-    for maker in _makers(cls, engine, option, small, small).values():
-        maker().step()  # what a library loads when it is first used is not this step's
+    first_use = _first_steps({name: make() for name, make in _makers(cls, engine, option, small, small).items()})
     candidates = {library: maker() for library, maker in _makers(cls, engine, option, values, gradients).items()}
-    first = {}
-    for library, candidate in candidates.items():
-        first[library] = {clock: round(ms, 1) for clock, ms in timed(candidate.step).items()}
+    first = _first_steps(candidates)
     count = sum(value.size for value in values)
     state = {library: round(candidate.state_bytes() / count, 3) for library, candidate in candidates.items()}
     peak = {library: peak_megabytes(candidate.step) for library, candidate in candidates.items()}
@@ -122,12 +121,16 @@ def _measured(
         "optimizer": cls.__name__,
         "times": summary(samples),
         "ours_over": ratios(samples, _OURS),
-        "first_step_ms": {
-            library: {clock: round(ms, 1) for clock, ms in spent.items()} for library, spent in first.items()
-        },
+        "first_use_ms": first_use,
+        "first_step_ms": first,
         "state_bytes_per_parameter": state,
         "peak_step_megabytes": peak,
     }
+
+
+def _first_steps(candidates: dict[str, Candidate]) -> dict[str, dict[str, float]]:
+    spent = {library: timed(candidate.step) for library, candidate in candidates.items()}
+    return {library: {clock: round(ms, 1) for clock, ms in clocks.items()} for library, clocks in spent.items()}
 
 
 def _makers(

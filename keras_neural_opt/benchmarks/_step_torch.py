@@ -8,9 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 import torch
+import torch.compiler.config
 
 from keras_neural_opt.benchmarks._candidate import Candidate, Maker
 from keras_neural_opt.benchmarks._options import WINDOW, calls
+
+# A first step is to take what it takes on a machine that has never compiled it.
+torch.compiler.config.force_disable_caches = True
 
 
 def has_gpu() -> bool:

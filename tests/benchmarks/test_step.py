@@ -18,6 +18,13 @@ BACKEND = keras.backend.backend()
 PEERS = {"torch": {"torch foreach", "torch fused"}, "jax": {"optax"}, "tensorflow": set()}[BACKEND]
 
 
+pytestmark = [
+    # torch's own, while it compiles and because the benchmark leaves out its caches.
+    pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:dynamo_pgo force disabled:UserWarning"),
+]
+
+
 @pytest.fixture(autouse=True)
 def small_model(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(MODELS, "mlp", lambda: [(4, 3), (3,)])
@@ -29,7 +36,7 @@ def test_every_option_is_measured_against_the_peers(option: str):
     record = benchmarks.step(["adam"], model="mlp", option=option, rounds=2)
     (row,) = record["results"]
     peers = {peer for peer in PEERS if not (peer == "optax" and option in ("mixed precision", "compile"))}
-    assert set(row["first_step_ms"]) == {"ours", "keras", *peers}
+    assert set(row["first_step_ms"]) == set(row["first_use_ms"]) == {"ours", "keras", *peers}
     limit = {"bandwidth limit"} if option == "plain" else set()
     assert set(row["times"]) == {"ours", "keras", *peers, *limit}
     assert set(row["ours_over"]) == set(row["times"]) - {"ours"}
@@ -162,7 +169,7 @@ def test_fit_trains_both_alike(monkeypatch: pytest.MonkeyPatch):
     assert set(row["times"]) == {"ours", "keras"}
     # Eight epochs from the same weights in the same order: the same optimizer, to rounding.
     assert row["last_loss"]["ours"] == pytest.approx(row["last_loss"]["keras"], rel=0.02)
-    assert row["last_loss"]["ours"] < 0.1
+    assert row["last_loss"]["ours"] < 0.5  # 2.3 before training
 
 
 @pytest.mark.slow

@@ -13,8 +13,9 @@ class Adagrad:
     epsilon: float = 1e-7
 
     def start(self, p: Array) -> State:
-        return {"accumulator": np.full_like(p, self.initial_accumulator_value)}
+        # The sum carries epsilon from its start: it only grows, so that adding it in each step is the same.
+        return {"accumulator": np.full_like(p, self.initial_accumulator_value + self.epsilon)}
 
     def step(self, p: Array, g: Array, lr: float, t: int, state: State) -> Array:
         state["accumulator"] = state["accumulator"] + g**2
-        return p - lr * g / np.sqrt(state["accumulator"] + self.epsilon)
+        return p - lr * g / np.sqrt(state["accumulator"])
