@@ -108,9 +108,10 @@ def _measured(
 ) -> dict[str, Any]:
     # What a library loads when it is first used is not the first step's.
     small = [np.ones(3, "float32")]
-    first_use = _first_steps({name: make() for name, make in _makers(cls, engine, option, small, small).items()})
+    loading = {library: maker() for library, maker in _makers(cls, engine, option, small, small).items()}
     candidates = {library: maker() for library, maker in _makers(cls, engine, option, values, gradients).items()}
-    first = _first_steps(candidates)
+    with engine.without_caches():
+        first_use, first = _first_steps(loading), _first_steps(candidates)
     count = sum(value.size for value in values)
     state = {library: round(candidate.state_bytes() / count, 3) for library, candidate in candidates.items()}
     peak = {library: peak_megabytes(candidate.step) for library, candidate in candidates.items()}

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import jax
@@ -11,6 +12,11 @@ import numpy as np
 
 from keras_neural_opt.benchmarks._candidate import Candidate, Maker
 from keras_neural_opt.benchmarks._options import WINDOW, calls
+
+
+def without_caches() -> AbstractContextManager[None]:
+    """Return a context in which a first step compiles anew, as it always does here."""
+    return nullcontext()
 
 
 def has_gpu() -> bool:

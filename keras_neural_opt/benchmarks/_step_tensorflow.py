@@ -1,6 +1,7 @@
 """One compiled optimizer step on TensorFlow: ours and Keras'."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
@@ -9,6 +10,11 @@ import tensorflow as tf
 
 from keras_neural_opt.benchmarks._candidate import Candidate, Maker
 from keras_neural_opt.benchmarks._options import calls
+
+
+def without_caches() -> AbstractContextManager[None]:
+    """Return a context in which a first step compiles anew, as it always does here."""
+    return nullcontext()
 
 
 def has_gpu() -> bool:

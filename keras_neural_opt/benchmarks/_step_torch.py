@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -13,8 +14,11 @@ import torch.compiler.config
 from keras_neural_opt.benchmarks._candidate import Candidate, Maker
 from keras_neural_opt.benchmarks._options import WINDOW, calls
 
-# A first step is to take what it takes on a machine that has never compiled it.
-torch.compiler.config.force_disable_caches = True
+
+def without_caches() -> AbstractContextManager[None]:
+    """Return a context in which a first step takes what it takes on a machine that has never compiled it."""
+    patched: AbstractContextManager[None] = torch.compiler.config.patch(force_disable_caches=True)
+    return patched
 
 
 def has_gpu() -> bool:
