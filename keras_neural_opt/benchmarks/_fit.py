@@ -21,7 +21,8 @@ def fit(rounds: int = 15, seed: int = 0, advance: Callable[[], Any] | None = Non
         advance: Called after each round, to show progress.
 
     Returns:
-        A record: times by library, ours over Keras' as the median over the rounds, and the last loss of each.
+        A record: times by library, ours over Keras' as the median over the rounds, and the loss of each in its first
+        and in its last epoch.
 
     Raises:
         ValueError: An argument breaks its rule.
@@ -65,6 +66,7 @@ def fit(rounds: int = 15, seed: int = 0, advance: Callable[[], Any] | None = Non
                 "optimizer": "Adam",
                 "times": summary(samples),
                 "ours_over": ratios(samples, "ours"),
+                "first_loss": {name: round(float(np.float32(values[0])), 6) for name, values in losses.items()},
                 "last_loss": {name: round(float(np.float32(values[-1])), 6) for name, values in losses.items()},
             }
         ],

@@ -167,9 +167,10 @@ def test_fit_trains_both_alike(monkeypatch: pytest.MonkeyPatch):
     record = benchmarks.fit(rounds=1)
     (row,) = record["results"]
     assert set(row["times"]) == {"ours", "keras"}
-    # Eight epochs from the same weights in the same order: the same optimizer, to rounding that training amplifies.
-    assert row["last_loss"]["ours"] == pytest.approx(row["last_loss"]["keras"], rel=0.1)
-    assert row["last_loss"]["ours"] < 0.5  # 2.3 before training
+    # The same optimizer from the same weights: in the first epoch, before training amplifies the rounding.
+    assert row["first_loss"]["ours"] == pytest.approx(row["first_loss"]["keras"], rel=0.001)
+    # Far below 2.3, the loss of guessing: both learn.
+    assert max(row["last_loss"].values()) < 0.15
 
 
 @pytest.mark.slow
