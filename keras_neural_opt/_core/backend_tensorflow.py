@@ -112,9 +112,9 @@ def two_norms(tensors: Sequence[Any]) -> Any:
 def _folded_sum_of_squares(x: Any) -> Any:
     """Return the sum of squares, folding a long vector onto itself before it is summed.
 
-    This XLA vectorizes additions of vectors on CPUs, but not reductions: folding is several times as fast as a
-    plain sum, and rounds less. More folds at once are hardly faster, and take long to compile. JAX has a newer XLA, which does it
-    by itself.
+    This XLA vectorizes additions of vectors on CPUs, but not reductions: folding is several times as fast as a plain
+    sum, and rounds less. More folds at once are hardly faster, and take long to compile. JAX has a newer XLA, which
+    does it by itself.
     """
     squares = tf.reshape(x * x, (-1,))
     while squares.shape[0] and squares.shape[0] >= _SHORT:
