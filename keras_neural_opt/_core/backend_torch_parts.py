@@ -104,6 +104,8 @@ def run(step: Any, layout: Any, gradients: Any, scalars: tuple[Any, ...]) -> Non
 
 def _run(step: Any, layout: Any, kept: Lists, gradients: Any, scalars: tuple[Any, ...]) -> None:
     tensors, factor = gradients.unscaled()
+    if factor is not None and tensors[0].device.type == "cpu" and float(factor) == 1.0:
+        factor = None  # Clipping that has nothing to clip costs no pass over the gradients.
     kernel = step.kernel(backend_torch_fused)
     if kernel and factor is None and backend_torch_fused.usable(kernel, [*kept, tensors]):
         kernel([kept[0], tensors, *kept[1:]], layout.decayed, *scalars)

@@ -6,7 +6,7 @@ Longer than other files here, because one step is one story: it is told in the o
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from itertools import compress
-from operator import not_
+from operator import attrgetter, not_
 from typing import Any
 
 import keras
@@ -46,6 +46,7 @@ from keras_neural_opt.transforms import (
 
 # How many different sets of variables, as gradients of None make them, are remembered at a time.
 _MOST_LAYOUTS = 32
+_constraint = attrgetter("constraint")
 
 
 class RuleOptimizer(KerasInterface):
@@ -282,13 +283,17 @@ class RuleOptimizer(KerasInterface):
         if trainable_variables is None and not self.built:
             raise ValueError(f"{type(self).__name__}.apply needs the variables on its first call, or build() before it")
         variables = list(self._trainable_variables if trainable_variables is None else trainable_variables)
-        check_gradients(type(self).__name__, gradients, variables)
+        layout = self._plan.layouts.get(tuple(map(id, variables)))
+        fits = layout is not None and layout.fits(gradients)
+        if not fits:
+            check_gradients(type(self).__name__, gradients, variables)
         with keras.name_scope(self.name, caller=self):
-            layout = self._layout_of(variables)
-            if layout.overwritten or any(gradient is None for gradient in gradients):
-                gradients, variables = self._filter_empty_gradients(gradients, variables)
-                gradients, variables = self._overwrite_variables_directly_with_gradients(gradients, variables)
+            if not fits:
                 layout = self._layout_of(variables)
+                if layout.overwritten or any(gradient is None for gradient in gradients):
+                    gradients, variables = self._filter_empty_gradients(gradients, variables)
+                    gradients, variables = self._overwrite_variables_directly_with_gradients(gradients, variables)
+                    layout = self._layout_of(variables)
             if gradients:
                 native.update(self, gradients, layout.variables, lambda local: self._micro_step(local, layout))
 
@@ -316,7 +321,7 @@ class RuleOptimizer(KerasInterface):
         rows: list[tuple[Any, Any]] = []
         if native.ROW_GRADIENTS and self.sparse_rows and not self._needs_every_row:
             pairs = list(zip(gradients, layout.variables, strict=True))
-            alone = [native.takes_rows(g) and getattr(v, "constraint", None) is None for g, v in pairs]
+            alone = [native.takes_rows(g) and _constraint(v) is None for g, v in pairs]
             if any(alone):
                 rows = list(compress(pairs, alone))
                 gradients, dense = zip(*compress(pairs, map(not_, alone)), strict=True) if not all(alone) else ((), ())
@@ -389,9 +394,8 @@ class RuleOptimizer(KerasInterface):
             run(self._plan.step, layout, gradients, (context.learning_rate, context.step, coefficient))
         for gradient, variable in rows:
             self._run_rule_on_rows(gradient, variable, context)
-        for variable in layout.variables:
-            if getattr(variable, "constraint", None) is not None:
-                variable.assign(variable.constraint(native.read(variable)))
+        for variable in filter(_constraint, layout.variables):
+            variable.assign(variable.constraint(native.read(variable)))
         if self.use_ema:
             self._average()
         if self.iterations is not self._iterations:
