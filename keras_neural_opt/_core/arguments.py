@@ -50,6 +50,11 @@ def closed_fraction(value: Any) -> Argument:
     return _number(value, "a number in [0, 1]", lambda x: 0.0 <= x <= 1.0)
 
 
+def positive_fraction(value: Any) -> Argument:
+    """A number that may be 1 but not 0, such as a part of a way."""
+    return _number(value, "a number in (0, 1]", lambda x: 0.0 < x <= 1.0)
+
+
 def positive(value: Any) -> Argument:
     """A number above 0."""
     return _number(value, "a number > 0", lambda x: x > 0.0)
@@ -58,6 +63,11 @@ def positive(value: Any) -> Argument:
 def nonnegative(value: Any) -> Argument:
     """A number that is at least 0."""
     return _number(value, "a number >= 0", lambda x: x >= 0.0)
+
+
+def negative(value: Any) -> Argument:
+    """A number below 0."""
+    return _number(value, "a number < 0", lambda x: x < 0.0)
 
 
 def integer(value: Any, minimum: int, maximum: int | None = None) -> Argument:

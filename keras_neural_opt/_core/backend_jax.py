@@ -11,7 +11,7 @@ from jax.experimental import sparse
 
 from keras_neural_opt._core.pure_branch import pure
 
-sqrt, expm1, sin, where = jnp.sqrt, jnp.expm1, jnp.sin, jnp.where
+sqrt, expm1, sin, sign, where = jnp.sqrt, jnp.expm1, jnp.sin, jnp.sign, jnp.where
 minimum, maximum, isfinite = jnp.minimum, jnp.maximum, jnp.isfinite
 stack, ones_like, zeros_like = jnp.stack, jnp.ones_like, jnp.zeros_like
 
@@ -55,9 +55,34 @@ def dense(gradients: Sequence[Any], variables: Sequence[Any]) -> list[Any]:
     return [jnp.asarray(gradient, v.dtype) for gradient, v in zip(found, variables, strict=True)]
 
 
+def vector(values: Sequence[Any], x: Any) -> Any:
+    """Return numbers as a 1-D tensor of the dtype of `x`, and on its device."""
+    return jnp.asarray(values, x.dtype)
+
+
+def total(x: Any) -> Any:
+    """Return the sum of all elements."""
+    return jnp.sum(x)
+
+
+def sum_over(x: Any, axes: Sequence[int]) -> Any:
+    """Return the sum of `x` over `axes`, which are kept with length 1."""
+    return jnp.sum(x, tuple(axes), keepdims=True)
+
+
 def copy(x: Any) -> Any:
     """Return the same values in another buffer: two variables that share one cannot both be donated."""
     return jnp.copy(x)
+
+
+def fresh(variable: Any) -> Any:
+    """Return the variable's value in memory of its own, to begin another variable with."""
+    return jnp.copy(variable.value)
+
+
+def snapshot(x: Any) -> Any:
+    """Return `x`, which later steps cannot change."""
+    return x
 
 
 def two_norms(tensors: Sequence[Any]) -> Any:
@@ -82,6 +107,11 @@ def all_finite(x: Any) -> Any:
     return jnp.all(jnp.isfinite(x))
 
 
+def on_every_replica(finite: Any) -> Any:
+    """Return whether a condition holds on every replica that takes this step."""
+    return finite
+
+
 def choose(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
     """Return `yes()` or `no()`, computing only the one that is asked for."""
     if runs_eagerly(condition):
@@ -99,9 +129,23 @@ def when(condition: Any, yes: Callable[[], Any], no: Callable[[], Any], variable
     write(variables, jax.lax.cond(condition, pure(yes, variables, before), pure(no, variables, before)))
 
 
-def update(optimizer: Any, gradients: list[Any], variables: list[Any], step: Callable[..., None]) -> None:
-    """Run `step(gradients)` on aggregated gradients: XLA has already reduced them."""
-    step(gradients)
+def update(optimizer: Any, gradients: list[Any], variables: list[Any], step: Callable[..., Any]) -> Any:
+    """Return `step(gradients)` of aggregated gradients: XLA has already reduced them."""
+    return step(gradients)
+
+
+def locally(optimizer: Any, variables: Sequence[Any], step: Callable[..., Any], *arguments: Any) -> Any:
+    """Return `step(*arguments)`."""
+    return step(*arguments)
+
+
+def take_summed_gradients(optimizer: Any) -> None:
+    """Make an optimizer take gradients that are already summed over replicas, as it always does here."""
+
+
+def without_gradients() -> AbstractContextManager[Any]:
+    """Return a context in which nothing is kept for a backward pass."""
+    return nullcontext()
 
 
 def on_host() -> AbstractContextManager[None]:

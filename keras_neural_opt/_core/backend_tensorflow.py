@@ -12,7 +12,7 @@ from tensorflow.python.ops import control_flow_util
 
 from keras_neural_opt._core.pure_branch import pure
 
-sqrt, expm1, sin, where = tf.sqrt, tf.math.expm1, tf.sin, tf.where
+sqrt, expm1, sin, sign, where = tf.sqrt, tf.math.expm1, tf.sin, tf.sign, tf.where
 minimum, maximum, isfinite = tf.minimum, tf.maximum, tf.math.is_finite
 stack, ones_like, zeros_like = tf.stack, tf.ones_like, tf.zeros_like
 
@@ -98,8 +98,34 @@ def _native(variable: Any) -> Any:
     return variable.value if isinstance(variable, keras.Variable) else variable
 
 
+def vector(values: Sequence[Any], x: Any) -> Any:
+    """Return numbers as a 1-D tensor of the dtype of `x`, and on its device."""
+    return tf.stack([tf.cast(value, x.dtype) for value in values])
+
+
+def total(x: Any) -> Any:
+    """Return the sum of all elements."""
+    return tf.reduce_sum(x)
+
+
+def sum_over(x: Any, axes: Sequence[int]) -> Any:
+    """Return the sum of `x` over `axes`, which are kept with length 1."""
+    return tf.reduce_sum(x, list(axes), keepdims=True)
+
+
 def copy(x: Any) -> Any:
     """Return `x`: assigning copies on TensorFlow."""
+    return x
+
+
+def fresh(variable: Any) -> Any:
+    """Return the variable's value in memory of its own, to begin another variable with."""
+    with tf.init_scope():  # A step that is being traced can lift the creation of a variable out only with a constant.
+        return _native(variable).numpy()
+
+
+def snapshot(x: Any) -> Any:
+    """Return `x`, which later steps cannot change."""
     return x
 
 
@@ -146,6 +172,15 @@ def all_finite(x: Any) -> Any:
     return tf.reduce_all(tf.math.is_finite(x))
 
 
+def on_every_replica(finite: Any) -> Any:
+    """Return whether a condition holds on every replica that takes this step."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return finite
+    broken = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(~finite, "float32"))
+    return tf.equal(broken, 0.0)
+
+
 def choose(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
     """Return `yes()` or `no()`, computing only the one that is asked for."""
     return tf.cond(condition, yes, no)
@@ -176,26 +211,52 @@ def _in_xla() -> bool:
     return bool(control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))
 
 
-def update(optimizer: Any, gradients: list[Any], variables: list[Any], step: Callable[..., None]) -> None:
-    """Sum the gradients over the replicas, then run `step(gradients)` once per device.
+def update(optimizer: Any, gradients: list[Any], variables: list[Any], step: Callable[..., Any]) -> Any:
+    """Sum the gradients over the replicas, then run `step(gradients)` once per device, and return what it returns.
 
     One `extended.update` of the first variable opens a scope on each device in which every other mirrored variable
     reads and assigns its local copy. Conditionals, norms over all variables and moving averages therefore work there
     as on one device, which `merge_call` inside `tf.cond` does not allow.
     """
     if not tf.distribute.has_strategy():
-        step(gradients)
-        return
-    native = [_native(v) for v in variables]
-    summed = [g for g, _ in optimizer._all_reduce_sum_gradients(list(zip(gradients, native, strict=True)))]
+        return step(gradients)
+    pairs = list(zip(gradients, map(_native, variables), strict=True))
+    summed = [g for g, _ in optimizer._all_reduce_sum_gradients(pairs)]
+    return locally(optimizer, variables, step, summed)
 
-    def on_each_device(strategy: Any, reduced: list[Any]) -> None:
-        def local(_: Any, local_gradients: list[Any]) -> None:
-            step(local_gradients)
 
-        strategy.extended.update(native[0], local, args=(reduced,), group=False)
+def locally(optimizer: Any, variables: Sequence[Any], step: Callable[..., Any], *arguments: Any) -> Any:
+    """Run `step(*arguments)` once per device, where it reads and assigns local copies of variables; see `update`."""
+    if not tf.distribute.has_strategy():
+        return step(*arguments)
 
-    tf.__internal__.distribute.interim.maybe_merge_call(on_each_device, optimizer._distribution_strategy, summed)
+    def on_each_device(strategy: Any, *reduced: Any) -> Any:
+        def local(_: Any, *local_arguments: Any) -> Any:
+            return step(*local_arguments)
+
+        return strategy.extended.update(_native(variables[0]), local, args=reduced, group=False)
+
+    results = tf.__internal__.distribute.interim.maybe_merge_call(
+        on_each_device, optimizer._distribution_strategy, *arguments
+    )
+    context = tf.distribute.get_replica_context()
+    if results is None or context is None:
+        return results
+    # Of each result there is one a device of this process, and this is one of their replicas.
+    replica = int(tf.get_static_value(context.replica_id_in_sync_group))
+    return [x[replica % len(x)] if isinstance(x, (tuple, list)) else x for x in results]
+
+
+def take_summed_gradients(optimizer: Any) -> None:
+    """Make an optimizer that only a wrapper uses take gradients that are already summed over the replicas."""
+    while optimizer is not None:
+        optimizer._all_reduce_sum_gradients = list
+        optimizer = getattr(optimizer, "inner_optimizer", None)
+
+
+def without_gradients() -> AbstractContextManager[Any]:
+    """Return a context in which nothing is kept for a backward pass."""
+    return nullcontext()
 
 
 def on_host() -> AbstractContextManager[None]:

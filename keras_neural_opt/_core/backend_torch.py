@@ -9,8 +9,9 @@ import keras
 import torch
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 
+_ROW = 1 << 14
 ROW_GRADIENTS = False  # only TensorFlow's gradients name the rows that they touch
-sqrt, expm1, sin, where = torch.sqrt, torch.expm1, torch.sin, torch.where
+sqrt, expm1, sin, sign, where = torch.sqrt, torch.expm1, torch.sin, torch.sign, torch.where
 _dtype, _layout, _dtype_of_variable = attrgetter("dtype"), attrgetter("layout"), attrgetter("_value.dtype")
 isfinite, stack = torch.isfinite, torch.stack
 ones_like, zeros_like = torch.ones_like, torch.zeros_like
@@ -81,9 +82,34 @@ def _converted(gradient: Any, variable: Any) -> Any:
     return tensor.to_dense() if tensor.layout is not torch.strided else tensor
 
 
+def vector(values: Sequence[Any], x: Any) -> Any:
+    """Return numbers as a 1-D tensor of the dtype of `x`, and on its device."""
+    return torch.tensor(values, dtype=x.dtype, device=x.device)
+
+
+def total(x: Any) -> Any:
+    """Return the sum of all elements."""
+    return x.sum()
+
+
+def sum_over(x: Any, axes: Sequence[int]) -> Any:
+    """Return the sum of `x` over `axes`, which are kept with length 1."""
+    return x.sum(tuple(axes), keepdim=True)
+
+
 def copy(x: Any) -> Any:
     """Return `x`: assigning copies on torch."""
     return x
+
+
+def fresh(variable: Any) -> Any:
+    """Return the variable's value in memory of its own, to begin another variable with."""
+    return variable.value.detach().clone()
+
+
+def snapshot(x: Any) -> Any:
+    """Return the present value of what `read` returned, which later steps change in place."""
+    return x.clone()
 
 
 def two_norms(tensors: Sequence[Any]) -> Any:
@@ -92,7 +118,16 @@ def two_norms(tensors: Sequence[Any]) -> Any:
         return stack(
             [n.to(_wide(x)) for n, x in zip(torch._foreach_norm(tensors, 2, torch.float64), tensors, strict=True)]
         )
-    return stack([n.to(_wide(n)) for n in torch._foreach_norm([x.to(_wide(x)) for x in tensors])])
+    folded = [_row_norms(x) if x.numel() >= 2 * _ROW else x for x in (x.to(_wide(x)) for x in tensors)]
+    return stack([n.to(_wide(n)) for n in torch._foreach_norm(folded)])
+
+
+def _row_norms(x: Any) -> Any:
+    """Return the 2-norms of stretches of `x`: torch adds in order, and loses four digits of a million squares."""
+    flat = x.reshape(-1)
+    whole = flat.numel() // _ROW * _ROW
+    rows = torch.linalg.vector_norm(flat[:whole].view(-1, _ROW), dim=1)
+    return torch.cat([rows, torch.linalg.vector_norm(flat[whole:]).reshape(1)])
 
 
 def accumulates_wide(tensors: Sequence[Any]) -> bool:
@@ -117,6 +152,11 @@ def all_finite(x: Any) -> Any:
     return bool(torch.isfinite(x).all())
 
 
+def on_every_replica(finite: Any) -> Any:
+    """Return whether a condition holds on every replica that takes this step."""
+    return finite
+
+
 def choose(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
     """Return `yes()` or `no()`, computing only the one that is asked for."""
     return yes() if condition else no()
@@ -137,9 +177,24 @@ def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @torch.no_grad()
-def update(optimizer: Any, gradients: list[Any], variables: list[Any], step: Callable[..., None]) -> None:
-    """Run `step(gradients)`; gradients are this process's own."""
-    step(gradients)
+def update(optimizer: Any, gradients: list[Any], variables: list[Any], step: Callable[..., Any]) -> Any:
+    """Return `step(gradients)`; gradients are this process's own."""
+    return step(gradients)
+
+
+@torch.no_grad()
+def locally(optimizer: Any, variables: Sequence[Any], step: Callable[..., Any], *arguments: Any) -> Any:
+    """Return `step(*arguments)`."""
+    return step(*arguments)
+
+
+def take_summed_gradients(optimizer: Any) -> None:
+    """Make an optimizer take gradients that are already summed over replicas, as it always does here."""
+
+
+def without_gradients() -> AbstractContextManager[Any]:
+    """Return a context in which nothing is kept for a backward pass."""
+    return torch.no_grad()
 
 
 def on_host() -> AbstractContextManager[Any]:

@@ -92,7 +92,7 @@ def _traced(
 
     def run(given: list[Any], scalars: list[Any]) -> list[Any]:
         lr, t, *coefficient = scalars
-        new = step([[x] for x in given], [mark], lr, t, *(coefficient or [None]), kind=PlainTensors)
+        new = step([[x] for x in given], [mark], [{}], lr, t, *(coefficient or [None]), kind=PlainTensors)
         old = [given[0], *given[2:]]
         if any(x is y for (x,), own in zip(new, old, strict=True) for y in old if y is not own):
             # It would be overwritten before it is read: the compiler drops a copy that is made in time.

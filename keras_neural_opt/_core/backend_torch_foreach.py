@@ -70,6 +70,16 @@ class ForeachTensors(PlainTensors):
         """Return the square of each element."""
         return self.new(torch._foreach_mul(self.tensors, self.tensors))
 
+    def absolute(self) -> Self:
+        """Return the absolute value of each element."""
+        return self.new(torch._foreach_abs(self.tensors))
+
+    def sign(self) -> Self:
+        """Return -1, 0 or 1 for each element."""
+        signs = torch._foreach_sign(self.tensors)
+        torch._foreach_add_(signs, torch._foreach_sub(self.tensors, self.tensors))  # to torch the sign of NaN is 0
+        return self.new(signs)
+
     def maximum(self, other: Any) -> Self:
         """Return the elementwise maximum with `other`."""
         return self._each(torch._foreach_maximum, other)
@@ -95,10 +105,10 @@ class ForeachTensors(PlainTensors):
         torch._foreach_add_(tensors, c)
         return self.new(tensors)
 
-    def ema(self, x: Self, decay: float) -> Self:
-        """Consume; return the moving average `decay * s + (1 - decay) * x`."""
+    def lerp(self, x: Self, weight: float) -> Self:
+        """Consume; return `s + weight * (x - s)`."""
         tensors = self.take()
-        torch._foreach_lerp_(tensors, _as(tensors, x), 1.0 - decay)
+        torch._foreach_lerp_(tensors, _as(tensors, x), weight)
         return self.new(tensors)
 
     def ema_of_square(self, x: Self, decay: float) -> Self:

@@ -112,23 +112,24 @@ def _run(step: Any, layout: Any, kept: Lists, gradients: Any, scalars: tuple[Any
         return
     if kernel and not backend_torch_fused.usable(kernel, kept):
         kernel = None
-    flat = kernel is None and step.compiles and step.elementwise and _wide(kept)
+    flat = kernel is None and step.compiles and step.elementwise and not layout.marks[0] and _wide(kept)
     constants = step.constants() if flat else ()
     tensors = [x if x.is_contiguous() else x.contiguous() for x in tensors]  # once, and not for each stretch
     scratch = tensors[0].new_empty(PART if factor is not None else 0)
     for part in _parts(step, layout, kept, flat):
         p, *slots = taken = [part.take(x) for x in kept]
-        marks = [layout.decayed[i] for i in part.indices[: len(p)]]  # those joined into one tensor have the same
+        own = part.indices[: len(p)]  # those joined into one tensor have the same
+        decayed, marks = [layout.decayed[i] for i in own], [layout.marks[i] for i in own]
         g = part.take(tensors)
         if factor is not None:
             g = _scaled(gradients.new(g), factor, scratch)
         given = [p, g, *slots]
         if kernel and backend_torch_fused.usable(kernel, given):
-            kernel(given, marks, *scalars)
+            kernel(given, decayed, *scalars)
             new = taken
         else:
-            done = compiled(step, given, marks, scalars, constants) if flat else None
-            new = done or step(given, marks, *scalars)
+            done = compiled(step, given, decayed, scalars, constants) if flat else None
+            new = done or step(given, decayed, marks, *scalars)
         part.put(kept, taken, new)
 
 
@@ -164,9 +165,11 @@ def plan(kept: Lists, marks: Sequence[bool], elementwise: bool, flat: bool = Fal
         elementwise: Whether variables may be cut and joined.
         flat: Whether each part is to be one flat tensor, however large.
     """
-    if not elementwise or (kept[0][0].device.type != "cpu" and not flat):
+    if kept[0][0].device.type != "cpu" and not flat:
         # An accelerator runs one operation on a whole list by itself, and its cache is no limit.
         return [Whole(tuple(range(len(marks))))]
+    if not elementwise:
+        return [Whole(group) for group in _groups(range(len(marks)), [x.numel() for x in kept[0]])]
     parts: list[Part] = []
     small: dict[Any, list[int]] = {}
     odd: list[int] = []

@@ -28,6 +28,12 @@ def tensor_norms(x: Tensors) -> Any:
     return fast if factor is None else fast * abs(factor)
 
 
+def norm(x: Tensors) -> Tensors:
+    """Return the 2-norm of each tensor, as a scalar of its dtype. For rules with `elementwise = False`."""
+    norms = tensor_norms(x)
+    return x.new(like(norms[i], y) for i, y in enumerate(x.tensors))
+
+
 def global_norm(x: Tensors) -> Scalar:
     """Return the 2-norm of all elements together, or something not finite if an element is not."""
     norms = tensor_norms(x)

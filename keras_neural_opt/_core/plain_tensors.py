@@ -16,9 +16,10 @@ def like(c: Any, x: Any) -> Any:
 class PlainTensors:
     """A list of tensors of any shapes that is computed with as one value.
 
-    The operators `+ - * /` and `square`, `maximum`, `clip`, `root` leave their operands as they are. `ema`,
-    `ema_of_square`, `scale`, `decay`, `add_scaled`, `add_quotient` and `add_product` consume their first operand: on
-    torch they update it in place, so its old handle must not be read again, and on every backend reading it raises.
+    The operators `+ - * /` and `square`, `absolute`, `sign`, `maximum`, `clip`, `root` leave their operands as they
+    are. `ema_of_square`, `lerp`, `scale`, `shift`, `decay`, `add_scaled`, `add_quotient` and `add_product` consume
+    their first operand: on torch they update it in place, so its old handle must not be read again, and on every
+    backend reading it raises.
 
     Args:
         tensors: The tensors.
@@ -99,6 +100,14 @@ class PlainTensors:
         """Return the square of each element."""
         return self.map(lambda x: x * x)
 
+    def absolute(self) -> Self:
+        """Return the absolute value of each element."""
+        return self.map(abs)
+
+    def sign(self) -> Self:
+        """Return -1, 0 or 1 for each element."""
+        return self.map(native.sign)
+
     def maximum(self, other: Any) -> Self:
         """Return the elementwise maximum with `other`."""
         return self.pair(native.maximum, other)
@@ -109,11 +118,10 @@ class PlainTensors:
 
     def root(self, inside: float, outside: float) -> Self:
         """Return `sqrt(x + inside) + outside`."""
-        return self.new(native.sqrt(x + inside) + outside for x in self.tensors)
+        return self.new(native.sqrt(x + like(inside, x)) + like(outside, x) for x in self.tensors)
 
-    def ema(self, x: Self, decay: float) -> Self:
-        """Consume; return the moving average `decay * s + (1 - decay) * x`."""
-        weight = 1.0 - decay
+    def lerp(self, x: Self, weight: Any) -> Self:
+        """Consume; return `s + weight * (x - s)`."""
         return self.new(s + (like(y, s) - s) * like(weight, s) for s, y in zip(self.take(), x.tensors, strict=True))
 
     def ema_of_square(self, x: Self, decay: float) -> Self:
@@ -125,6 +133,10 @@ class PlainTensors:
     def scale(self, factor: Any) -> Self:
         """Consume; return `factor * x`."""
         return self.new(x * like(factor, x) for x in self.take())
+
+    def shift(self, c: Any) -> Self:
+        """Consume; return `x + c`."""
+        return self.new(x + like(c, x) for x in self.take())
 
     def decay(self, amount: Any) -> Self:
         """Consume; return `x - amount * x`. Not `(1 - amount) * x`: near 1 float32 loses most of a small amount."""

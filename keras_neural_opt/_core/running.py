@@ -18,8 +18,10 @@ def run_whole(step: Any, layout: Any, gradients: Tensors, scalars: tuple[Any, ..
     targets = [layout.variables, *layout.slots]
     lists = [native.read_all(target) for target in targets]
     lists.insert(1, gradients.tensors)
-    for target, values in zip(targets, step(lists, layout.decayed, *scalars), strict=True):
-        native.write(target, values)
+    given = set(map(id, gradients.tensors))
+    for target, values in zip(targets, step(lists, layout.decayed, layout.marks, *scalars), strict=True):
+        # A gradient that becomes state belongs to the caller, who may keep it when the state is donated.
+        native.write(target, [native.copy(x) if id(x) in given and native.runs_eagerly(x) else x for x in values])
 
 
 if NAME == "torch":

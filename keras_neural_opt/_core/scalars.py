@@ -5,6 +5,7 @@ import numbers
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_neural_opt._core.backend import native
 
@@ -39,6 +40,13 @@ def sin(x: Any) -> Any:
 def expm1(x: Any) -> Any:
     """`exp(x) - 1`, exact near 0."""
     return math.expm1(x) if is_host(x) else native.expm1(x)
+
+
+def weighted_expm1(weights: np.ndarray, rates: np.ndarray, t: Any) -> Any:
+    """Return the sum over k of `weights[k] * (exp(rates[k] * t) - 1)`."""
+    if is_host(t):
+        return float(weights @ np.expm1(rates * t))
+    return native.sum_over(native.cast(weights, t.dtype) * native.expm1(native.cast(rates, t.dtype) * t), [0])[0]
 
 
 def minimum(x: Any, y: Any) -> Any:

@@ -20,7 +20,12 @@ Scalar: TypeAlias = Any
 
 def ema(s: Tensors, x: Tensors, decay: float) -> Tensors:
     """Return the moving average `decay * s + (1 - decay) * x`. Consumes `s`."""
-    return s.ema(x, decay)
+    return s.lerp(x, 1.0 - decay)
+
+
+def lerp(s: Tensors, x: Tensors, weight: Scalar) -> Tensors:
+    """Return `s + weight * (x - s)`: a moving average whose decay, `1 - weight`, may change. Consumes `s`."""
+    return s.lerp(x, weight)
 
 
 def ema_of_square(s: Tensors, x: Tensors, decay: float) -> Tensors:
@@ -42,6 +47,11 @@ def scale(x: Tensors, factor: Scalar) -> Tensors:
     return x.scale(factor)
 
 
+def shift(x: Tensors, c: Scalar) -> Tensors:
+    """Return `x + c`. Consumes `x`."""
+    return x.shift(c)
+
+
 def decay(x: Tensors, amount: Scalar) -> Tensors:
     """Return `x - amount * x`. Consumes `x`."""
     return x.decay(amount)
@@ -57,6 +67,11 @@ def add_quotient(s: Tensors, x: Tensors, over: Tensors, factor: Scalar) -> Tenso
     return s.add_quotient(x, over, factor)
 
 
+def add_product(s: Tensors, x: Tensors, y: Tensors, factor: Scalar) -> Tensors:
+    """Return `s + factor * x * y`. Consumes `s`."""
+    return s.add_product(x, y, factor)
+
+
 def root(x: Any, inside: float = 0.0, outside: float = 0.0) -> Any:
     """Return `sqrt(x + inside) + outside`, of a scalar or of each element: the two places of epsilon."""
     return x.root(inside, outside) if isinstance(x, PlainTensors) else sqrt(x + inside) + outside
@@ -65,6 +80,16 @@ def root(x: Any, inside: float = 0.0, outside: float = 0.0) -> Any:
 def square(x: Tensors) -> Tensors:
     """Return the square of each element."""
     return x.square()
+
+
+def absolute(x: Tensors) -> Tensors:
+    """Return the absolute value of each element."""
+    return x.absolute()
+
+
+def sign(x: Tensors) -> Tensors:
+    """Return -1, 0 or 1 for each element."""
+    return x.sign()
 
 
 def maximum(x: Tensors, y: Any) -> Tensors:
@@ -103,6 +128,8 @@ def bias_correction(decay: float, t: Scalar) -> Scalar:
 __all__ = [
     "Scalar",
     "Tensors",
+    "absolute",
+    "add_product",
     "add_quotient",
     "add_scaled",
     "bias_correction",
@@ -111,9 +138,12 @@ __all__ = [
     "descend",
     "ema",
     "ema_of_square",
+    "lerp",
     "maximum",
     "root",
     "scale",
     "select",
+    "shift",
+    "sign",
     "square",
 ]

@@ -26,7 +26,7 @@ from keras_neural_opt._core.arguments import (
 from keras_neural_opt._core.backend import HOST_SCALARS, native
 from keras_neural_opt._core.running import run
 from keras_neural_opt._core.tensors import Scalar, Tensors, add_scaled, ema
-from keras_neural_opt.optimizers import _decay_mask
+from keras_neural_opt.optimizers import _mask
 from keras_neural_opt.optimizers._checks import (
     LearningRateSchedule,
     check_gradients,
@@ -132,7 +132,7 @@ class RuleOptimizer(KerasInterface):
         name: str | None = None,
         *,
         gradient_transforms: Sequence[GradientTransform] = (),
-        weight_decay_mask: _decay_mask.Mask = None,
+        weight_decay_mask: _mask.Mask = None,
         weight_decay_mode: str = "decoupled",
         nonfinite: str = "propagate",
         compile_update: bool = False,
@@ -157,16 +157,15 @@ class RuleOptimizer(KerasInterface):
             weight_decay_mode=choice(weight_decay_mode, ("decoupled", "l2")),
             nonfinite=choice(nonfinite, ("propagate", "skip", "raise")),
             compile_update=flag(compile_update),
+            weight_decay_mask=_mask.mask(weight_decay_mask),
         )
-        mask = _decay_mask.check_mask(owner, weight_decay_mask)
         transforms = check_transforms(owner, gradient_transforms)
         if not isinstance(weight_decay, LearningRateSchedule):
             weight_decay = optional(nonnegative(weight_decay)).check(owner, "weight_decay")
         with native.on_host():
             super().__init__(check_learning_rate(owner, learning_rate), weight_decay=weight_decay, **keras_arguments)
         self.weight_decay_mode, self.nonfinite = own["weight_decay_mode"], own["nonfinite"]
-        self.compile_update = own["compile_update"]
-        self.weight_decay_mask = mask
+        self.compile_update, self.weight_decay_mask = own["compile_update"], own["weight_decay_mask"]
         self.gradient_transforms = transforms
         self._plan = _Plan()
 
@@ -184,6 +183,25 @@ class RuleOptimizer(KerasInterface):
             The new `p` alone without slots, else a tuple of it and each new slot.
         """
         raise NotImplementedError(f"{type(self).__name__} must override rule(self, p, g, lr, t, *slots)")
+
+    def marks(self, variable: Any) -> dict[str, Any]:
+        """Return what the rule must know of a variable besides its values, by name; asked once, when it is built.
+
+        The rule gets each name as a keyword argument: a list with an entry a variable. An elementwise rule that has
+        marks is not compiled by `compile_update`.
+
+        Args:
+            variable: One of the variables that the optimizer is built for.
+        """
+        return {}
+
+    def row_wise(self, variable: Any) -> bool:
+        """Return whether a sparse gradient of this variable updates its touched rows only; asked with `sparse_rows`.
+
+        Args:
+            variable: One of the variables that the optimizer is built for.
+        """
+        return True
 
     # ---- Building
 
@@ -214,7 +232,8 @@ class RuleOptimizer(KerasInterface):
             plan.counters["effective_steps"] = self._counter("effective_steps")
         if self.nonfinite != "propagate":
             plan.counters["skipped"] = self._counter("skipped")
-        plan.decayed = [_decay_mask.is_decayed(self.weight_decay_mask, v) for v in variables]
+        plan.decayed = [_mask.selects(self.weight_decay_mask, v) for v in variables]
+        plan.marks = [self.marks(v) for v in variables]
         if self.use_ema:
             kept = zip(self._model_variables_moving_average, variables, strict=True)
             plan.averaged = [(average, v) for average, v in kept if average is not None]
@@ -310,6 +329,7 @@ class RuleOptimizer(KerasInterface):
                 variables,
                 [[slot[i] for i in index] for slot in plan.slots.values()],
                 [plan.decayed[i] for i in index],
+                [plan.marks[i] for i in index],
                 [self._accumulated_gradients[i] for i in index] if self.gradient_accumulation_steps else [],
             )
             if len(plan.layouts) >= _MOST_LAYOUTS:
@@ -419,7 +439,8 @@ class RuleOptimizer(KerasInterface):
         gradient, values = native.gather_rows(gradient, targets)
         p, *slots = (Tensors([x], whole=False) for x in values)
         g = Tensors([gradient.values], whole=False)
-        new = as_tuple(self.rule(p, g, context.learning_rate, context.step, *slots))
+        marks = {name: [mark] for name, mark in self._plan.marks[i].items()}
+        new = as_tuple(self.rule(p, g, context.learning_rate, context.step, *slots, **marks))
         native.scatter_rows(gradient, targets, [x.tensors[0] for x in new])
 
     def _current(self, value: Any) -> Scalar:
@@ -460,6 +481,7 @@ class _Plan:
         self.slots: dict[str, list[Any]] = {}
         self.counters: dict[str, Any] = {}
         self.decayed: list[bool] = []
+        self.marks: list[dict[str, Any]] = []
         self.averaged: list[tuple[Any, Any]] = []
         self.transform_state: list[Any] = []
         self.pending: Any = None

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from keras_neural_opt._core.arguments import did_you_mean, is_number
-from keras_neural_opt.optimizers._decay_mask import path_of
+from keras_neural_opt.optimizers._mask import path_of
 from keras_neural_opt.transforms import GradientTransform
 
 LearningRateSchedule = keras.optimizers.schedules.LearningRateSchedule
@@ -30,6 +30,20 @@ def check_gradients(owner: str, gradients: Sequence[Any], variables: Sequence[An
                 f"{owner}.apply got a gradient of shape {shape} for variable {path_of(variable)} of shape"
                 f" {tuple(variable.shape)}; they must be equal"
             )
+
+
+def check_model(optimizer: Any, variables: Sequence[Any]) -> None:
+    """Raise `ValueError` unless the optimizer was built for these variables, and perhaps for more.
+
+    On JAX the trainer hands over values and not variables, so that only the end of `fit` tells whose they were.
+    """
+    known = {id(v) for v in optimizer._trainable_variables}
+    stranger = next((v for v in variables if id(v) not in known), None)
+    if stranger is not None:
+        raise ValueError(
+            f"{type(optimizer).__name__} was built for another model than that of {path_of(stranger)}, and its state is"
+            " that one's; make an optimizer for each model"
+        )
 
 
 def static_shape(gradient: Any) -> tuple[int, ...] | None:

@@ -10,8 +10,8 @@ import numpy as np
 from keras_neural_opt._core.arguments import Configurable
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.tensors import Tensors
-from keras_neural_opt.optimizers import _decay_mask
-from keras_neural_opt.optimizers._checks import LearningRateSchedule, check_learning_rate
+from keras_neural_opt.optimizers import _mask
+from keras_neural_opt.optimizers._checks import LearningRateSchedule, check_learning_rate, check_model
 from keras_neural_opt.optimizers._state import NamedState
 from keras_neural_opt.transforms import (
     ClipByGlobalNorm,
@@ -26,7 +26,7 @@ class KerasInterface(NamedState, Configurable, keras.optimizers.Optimizer):
     """What `RuleOptimizer` overrides of Keras' optimizer besides the step itself."""
 
     gradient_transforms: tuple[GradientTransform, ...]
-    weight_decay_mask: _decay_mask.Mask
+    weight_decay_mask: _mask.Mask
     weight_decay_mode: str
     nonfinite: str
     compile_update: bool
@@ -42,9 +42,9 @@ class KerasInterface(NamedState, Configurable, keras.optimizers.Optimizer):
             ValueError: The optimizer is built, or `weight_decay_mask` is a preset or a function.
         """
         names = [var_names] if isinstance(var_names, str) else list(var_names or [])
-        patterns = names + [f"^{re.escape(_decay_mask.path_of(v))}$" for v in var_list or []]
-        mask = _decay_mask.leave_out(type(self).__name__, self.weight_decay_mask, patterns)
-        mask = _decay_mask.check_mask(type(self).__name__, mask)
+        patterns = names + [f"^{re.escape(_mask.path_of(v))}$" for v in var_list or []]
+        mask = _mask.leave_out(type(self).__name__, self.weight_decay_mask, patterns)
+        mask = _mask.mask(mask).check(type(self).__name__, "weight_decay_mask")
         # Each replica of a distribution strategy makes the same call, and the first of them builds the optimizer.
         if self.built and (mask or []) != (self.weight_decay_mask or []):
             raise ValueError(
@@ -80,9 +80,11 @@ class KerasInterface(NamedState, Configurable, keras.optimizers.Optimizer):
 
         Raises:
             FloatingPointError: With `nonfinite="raise"`, if a compiled step met a non-finite gradient.
+            ValueError: The optimizer was built for another model.
         """
         if not self.built or not all(native.has_value(v) for v in self.variables):
             return  # A step failed and took the values with it: that error is the one to show.
+        check_model(self, var_list)
         if self.nonfinite == "raise" and int(native.read(self.skipped)):
             message = self._nonfinite_message()
             self.skipped.assign(0)  # Whoever mends the data trains on from here.
@@ -112,14 +114,16 @@ class KerasInterface(NamedState, Configurable, keras.optimizers.Optimizer):
         config = super().get_config()
         if isinstance(self.weight_decay, LearningRateSchedule):
             config["weight_decay"] = serialize(self.weight_decay)
+        options = {"weight_decay_mask": self.weight_decay_mask, **self.hyperparameters()}
+        for name, value in options.items():
+            options[name] = _mask.mask_config(type(self).__name__, name, value)
         return {
             **config,
             "gradient_transforms": [serialize(transform) for transform in self.gradient_transforms],
-            "weight_decay_mask": _decay_mask.mask_config(type(self).__name__, self.weight_decay_mask),
             "weight_decay_mode": self.weight_decay_mode,
             "nonfinite": self.nonfinite,
             "compile_update": self.compile_update,
-            **self.hyperparameters(),
+            **options,
         }
 
     @classmethod

@@ -14,6 +14,7 @@ class Layout:
         variables: Variables that the optimizer was built for.
         slots: For each slot its state of each of `variables`.
         decayed: Which of `variables` weight decay applies to.
+        marks: What the rule must know of each of `variables`, by name.
         accumulators: The sums of accumulated gradients, if there are any.
     """
 
@@ -22,12 +23,14 @@ class Layout:
         variables: Sequence[Any],
         slots: Sequence[Sequence[Any]],
         decayed: Sequence[bool],
+        marks: Sequence[dict[str, Any]],
         accumulators: Sequence[Any],
     ) -> None:
         # It keeps the variables alive: the identities by which a layout is looked up cannot become another's.
         self.variables = list(variables)
         self.slots = [list(slot) for slot in slots]
         self.decayed = list(decayed)
+        self.marks = list(marks)
         self.accumulators = list(accumulators)
         self.overwritten = any(getattr(v, "overwrite_with_gradient", False) for v in variables)
         self.remembered: Any = None  # what the backend worked out from it

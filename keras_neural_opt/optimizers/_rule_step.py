@@ -50,7 +50,8 @@ class RuleStep:
     def __call__(
         self,
         lists: list[list[Any]],
-        marks: Sequence[bool],
+        decayed: Sequence[bool],
+        marks: Sequence[dict[str, Any]],
         lr: Scalar,
         t: Scalar,
         coefficient: Scalar | None,
@@ -60,7 +61,8 @@ class RuleStep:
 
         Args:
             lists: Variables, gradients and each slot.
-            marks: Which of the variables are decayed.
+            decayed: Which of the variables are decayed.
+            marks: What `RuleOptimizer.marks` says of each.
             lr: The learning rate.
             t: The number of the effective step, from 1.
             coefficient: The coefficient of weight decay, or None.
@@ -69,15 +71,15 @@ class RuleStep:
         optimizer = self._optimizer
         # Declared elementwise, a rule may be run on parts of variables, where a norm would be wrong: it raises here.
         p, g, *slots = (kind(x, whole=not self.elementwise) for x in lists)
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {name: [mark[name] for mark in marks] for name in marks[0]}
         l2 = optimizer.weight_decay_mode == "l2"
         if optimizer.decay_in_rule:
             given = 0.0 if l2 or coefficient is None else coefficient
-            options["decay"] = kind(given if marked else 0.0 for marked in marks)
+            options["decay"] = kind(given if marked else 0.0 for marked in decayed)
         if coefficient is not None and l2:
-            g = on_marked(marks, lambda g, p: g + p * coefficient, g, p)
+            g = on_marked(decayed, lambda g, p: g + p * coefficient, g, p)
         elif coefficient is not None and not optimizer.decay_in_rule:
-            p = on_marked(marks, lambda p: decay(p, lr * coefficient), p)
+            p = on_marked(decayed, lambda p: decay(p, lr * coefficient), p)
         g.borrowed = True
         new = as_tuple(optimizer.rule(p, g, lr, t, *slots, **options))
         if len(new) != 1 + len(slots):

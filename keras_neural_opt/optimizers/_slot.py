@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from keras_neural_opt._core.backend import native
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -11,7 +13,7 @@ class Slot:
 
     Args:
         name: Its name, which is also its name in saved files.
-        initializer: A Keras initializer or its name. Defaults to zeros.
+        initializer: A Keras initializer or its name, or `"value"` for the variable's own value. Defaults to zeros.
         shape: A function from the variable's shape to the slot's. Defaults to the variable's own shape.
         dtype: The slot's dtype. Defaults to the variable's own.
 
@@ -28,13 +30,19 @@ class Slot:
 
     def create(self, optimizer: Any, variable: Any) -> Any:
         """Return a new optimizer variable for this slot of `variable`."""
+        initializer = self.initializer
+        if initializer == "value":
+
+            def initializer(shape: Any, dtype: Any = None) -> Any:
+                return native.fresh(variable)
+
         if self.shape is None and self.dtype is None:
             # Keras then also copies the sharding layout and the device of the variable.
-            return optimizer.add_variable_from_reference(variable, name=self.name, initializer=self.initializer)
+            return optimizer.add_variable_from_reference(variable, name=self.name, initializer=initializer)
         shape = tuple(variable.shape)
         return optimizer.add_variable(
             shape=self.shape(shape) if self.shape else shape,
-            initializer=self.initializer,
+            initializer=initializer,
             dtype=self.dtype or variable.dtype,
             name=self.name,
         )

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_neural_opt._core.files import CorruptStateError
-from keras_neural_opt.optimizers._decay_mask import path_of
+from keras_neural_opt.optimizers._mask import path_of
 
 _MANIFEST = "manifest"
 _LEARNING_RATE = "learning_rate"
@@ -17,7 +17,7 @@ _REMEDY = "Load the state into the optimizer class, options and model that it wa
 
 
 class NamedState:
-    """The part of an optimizer that writes its state to files and reads it back. Mixed into `RuleOptimizer`."""
+    """The part of an optimizer that writes its state to files and reads it back."""
 
     _iterations: Any
     _learning_rate: Any
@@ -40,7 +40,12 @@ class NamedState:
         state |= plan.counters
         state |= {f"transform.{i}": v for i, v in enumerate(plan.transform_state)}
         known = {id(v) for v in state.values()}
-        return state | {f"extra.{i}": v for i, v in enumerate(v for v in self.variables if id(v) not in known)}
+        return state | {f"extra.{i}": v for i, v in enumerate(v for v in self.own_variables if id(v) not in known)}
+
+    @property
+    def own_variables(self) -> list[Any]:
+        """The variables whose state is this optimizer's to save: a wrapped one saves its own."""
+        return list(self.variables)
 
     def save_own_variables(self, store: Any) -> None:
         """Write the state by role, with a manifest of the class and the variables' paths and shapes."""

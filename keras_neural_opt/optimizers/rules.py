@@ -4,9 +4,12 @@
 consume it: use what they return, and not the argument, from then on.
 """
 
+from keras_neural_opt._core.norms import norm
 from keras_neural_opt._core.tensors import (
     Scalar,
     Tensors,
+    absolute,
+    add_product,
     add_quotient,
     add_scaled,
     bias_correction,
@@ -15,16 +18,21 @@ from keras_neural_opt._core.tensors import (
     descend,
     ema,
     ema_of_square,
+    lerp,
     maximum,
     root,
     scale,
     select,
+    shift,
+    sign,
     square,
 )
 
 __all__ = [
     "Scalar",
     "Tensors",
+    "absolute",
+    "add_product",
     "add_quotient",
     "add_scaled",
     "bias_correction",
@@ -33,9 +41,13 @@ __all__ = [
     "descend",
     "ema",
     "ema_of_square",
+    "lerp",
     "maximum",
+    "norm",
     "root",
     "scale",
     "select",
+    "shift",
+    "sign",
     "square",
 ]

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import keras
 
-from keras_neural_opt._core.arguments import did_you_mean
+from keras_neural_opt._core.arguments import Argument, did_you_mean
 
 Mask: TypeAlias = str | Sequence[str] | Callable[[Any], bool] | None
 """`None` (every variable), a preset, path patterns, or a function of the variable."""
@@ -28,23 +28,19 @@ def _name(variable: Any) -> str:
     return path_of(variable).rsplit("/", 1)[-1].split(":")[0]
 
 
-def check_mask(owner: str, mask: Any) -> Mask:
-    """Return `mask` in its canonical form, or raise `ValueError` in the words of `owner`.weight_decay_mask."""
-    if mask is None or callable(mask):
-        return mask
-    if isinstance(mask, str):
-        if mask in PRESETS:
-            return mask
-        near = did_you_mean(mask, PRESETS)
-    elif isinstance(mask, (list, tuple)) and mask and all(isinstance(p, str) and _compiles(p) for p in mask):
-        return list(mask)
-    else:
-        near = ""
+def mask(value: Any) -> Argument:
+    """A choice of variables: None (all), a preset, a list of patterns or a function."""
     presets = ", ".join(repr(name) for name in PRESETS)
-    raise ValueError(
-        f"{owner}.weight_decay_mask must be None, one of {presets}, a list of regular expressions or a function of the"
-        f" variable; received {mask!r}{near}"
-    )
+    rule = f"None, one of {presets}, a list of regular expressions or a function of the variable"
+    return Argument(value, rule, _convert, did_you_mean(value, PRESETS))
+
+
+def _convert(value: Any) -> Mask:
+    if value is None or callable(value) or (isinstance(value, str) and value in PRESETS):
+        return value
+    if isinstance(value, (list, tuple)) and value and all(isinstance(p, str) and _compiles(p) for p in value):
+        return list(value)
+    raise ValueError
 
 
 def _compiles(pattern: str) -> bool:
@@ -55,8 +51,8 @@ def _compiles(pattern: str) -> bool:
     return bool(pattern.removeprefix("!"))
 
 
-def is_decayed(mask: Mask, variable: Any) -> bool:
-    """Return whether weight decay applies to `variable`.
+def selects(mask: Mask, variable: Any) -> bool:
+    """Return whether `mask` chooses `variable`.
 
     A list of patterns selects the variables whose path one of them is found in. A pattern that starts with `!` leaves
     such variables out, whatever the others say; a list of only such patterns selects all the rest.
@@ -85,13 +81,13 @@ def leave_out(owner: str, mask: Mask, patterns: Sequence[str]) -> Mask:
     return [*(mask or []), *(pattern for pattern in new if pattern not in (mask or []))] or None
 
 
-def mask_config(owner: str, mask: Mask) -> Any:
-    """Return `mask` as JSON-ready data."""
+def mask_config(owner: str, name: str, mask: Mask) -> Any:
+    """Return `mask`, the argument called `name`, as JSON-ready data."""
     if not callable(mask):
         return mask
     if getattr(mask, "__name__", "") == "<lambda>":
         raise ValueError(
-            f"{owner}.weight_decay_mask must be a registered function to be saved; received a lambda. Decorate a named"
-            " function with @keras.saving.register_keras_serializable(), or use path patterns"
+            f"{owner}.{name} must be a registered function to be saved; received a lambda. Decorate a named function"
+            " with @keras.saving.register_keras_serializable(), or use path patterns"
         )
     return keras.saving.serialize_keras_object(mask)
