@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_neural_opt.callbacks import TrainingProgress
-from keras_neural_opt.optimizers import RuleOptimizer
-from keras_neural_opt.optimizers._configs import OptimizerConfig, configured_optimizer, optimizer_config
+from keras_neural_opt.optimizers import RuleOptimizer, Wrapper
+from keras_neural_opt.optimizers._configs import config_creator, configured_optimizer, wrapped_optimizer
 from keras_neural_opt.schedules._configs import SchedulerConfig, cosine_annealing_config
 from keras_neural_opt.training import TrainingResult
 from keras_neural_opt.training._convergence import final_loss, has_converged, history_of
@@ -20,16 +20,33 @@ from keras_neural_opt.training._train import train
 
 __all__ = [
     "converged",
+    "create_adabelief_config",
     "create_adabound_config",
     "create_adadelta_config",
+    "create_adafactor_config",
     "create_adagrad_config",
     "create_adam_config",
+    "create_adamax_config",
+    "create_adamp_config",
     "create_adamw_config",
+    "create_adan_config",
+    "create_ademamix_config",
+    "create_adopt_config",
+    "create_came_config",
     "create_cosine_annealing_scheduler",
+    "create_lamb_config",
+    "create_lars_config",
+    "create_lazyadam_config",
+    "create_lion_config",
+    "create_mars_config",
+    "create_nadam_config",
     "create_neural_optimizer",
+    "create_novograd_config",
     "create_radam_config",
     "create_rmsprop_config",
     "create_sgd_config",
+    "create_sgdp_config",
+    "create_yogi_config",
     "get_final_loss",
     "get_final_weights",
     "get_training_history",
@@ -38,212 +55,31 @@ __all__ = [
 ]
 
 
-def create_sgd_config(config: Any = None, /, **options: Any) -> OptimizerConfig:
-    """Return a checked configuration of `optimizers.SGD`.
-
-    Args:
-        config: None, a mapping or a list of (name, value) pairs of options.
-        **options: Options as keywords, here with their defaults:
-            `learning_rate` (0.01), `momentum` (0.0), `nesterov` (False),
-            and the arguments of every optimizer, such as `weight_decay` or `weight_decay_mask`.
-
-    Returns:
-        A configuration for `create_neural_optimizer("sgd", config=...)`.
-
-    Raises:
-        ValueError: An option is unknown, given twice or breaks its rule.
-
-    Example:
-        >>> import keras_neural_opt as kno
-        >>> config = kno.create_sgd_config(learning_rate=0.1, momentum=0.9, nesterov=True)
-
-    Note:
-        torch's `weight_decay` in SGD is `weight_decay_mode="l2"` here, and its momentum buffer is not multiplied by the
-        learning rate: with a constant rate both give the same weights.
-    """
-    return optimizer_config("sgd", config, options)
-
-
-def create_adam_config(config: Any = None, /, **options: Any) -> OptimizerConfig:
-    """Return a checked configuration of `optimizers.Adam`.
-
-    Args:
-        config: None, a mapping or a list of (name, value) pairs of options.
-        **options: Options as keywords, here with their defaults:
-            `learning_rate` or `lr` (0.001), `beta_1` or `beta1` (0.9), `beta_2` or `beta2` (0.999),
-            `epsilon` or `eps` (1e-7), `amsgrad` (False),
-            and the arguments of every optimizer, such as `weight_decay` or `weight_decay_mask`.
-
-    Returns:
-        A configuration for `create_neural_optimizer("adam", config=...)`.
-
-    Raises:
-        ValueError: An option is unknown, given twice or breaks its rule.
-
-    Example:
-        >>> import keras_neural_opt as kno
-        >>> config = kno.create_adam_config(lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=1e-4)
-
-    Note:
-        `weight_decay` is decoupled, as in AdamW. PyTorch users: what `torch.optim.Adam(weight_decay=...)` does is
-        `weight_decay_mode="l2"`; their epsilon is added to the corrected root, ours to the uncorrected
-        one, as in Keras.
-    """
-    return optimizer_config("adam", config, options)
-
-
-def create_adamw_config(config: Any = None, /, **options: Any) -> OptimizerConfig:
-    """Return a checked configuration of `optimizers.AdamW`.
-
-    Args:
-        config: None, a mapping or a list of (name, value) pairs of options.
-        **options: Options as keywords, here with their defaults:
-            as for `create_adam_config`, and `weight_decay` (0.004),
-            and the arguments of every optimizer, such as `weight_decay` or `weight_decay_mask`.
-
-    Returns:
-        A configuration for `create_neural_optimizer("adamw", config=...)`.
-
-    Raises:
-        ValueError: An option is unknown, given twice or breaks its rule.
-
-    Example:
-        >>> import keras_neural_opt as kno
-        >>> config = kno.create_adamw_config(lr=1e-3, weight_decay=0.01)
-
-    Note:
-        The decay is multiplied by the learning rate, as in torch; torch's default is 0.01.
-    """
-    return optimizer_config("adamw", config, options)
-
-
-def create_rmsprop_config(config: Any = None, /, **options: Any) -> OptimizerConfig:
-    """Return a checked configuration of `optimizers.RMSprop`.
-
-    Args:
-        config: None, a mapping or a list of (name, value) pairs of options.
-        **options: Options as keywords, here with their defaults:
-            `learning_rate` or `lr` (0.001), `rho` or `alpha` (0.9), `momentum` (0.0), `epsilon` or `eps` (1e-7),
-            `centered` (False),
-            and the arguments of every optimizer, such as `weight_decay` or `weight_decay_mask`.
-
-    Returns:
-        A configuration for `create_neural_optimizer("rmsprop", config=...)`.
-
-    Raises:
-        ValueError: An option is unknown, given twice or breaks its rule.
-
-    Example:
-        >>> import keras_neural_opt as kno
-        >>> config = kno.create_rmsprop_config(lr=1e-3, alpha=0.99, momentum=0.9)
-
-    Note:
-        `alpha` is torch's name of `rho`. torch adds epsilon outside the root, Keras and this library inside.
-    """
-    return optimizer_config("rmsprop", config, options)
-
-
-def create_adagrad_config(config: Any = None, /, **options: Any) -> OptimizerConfig:
-    """Return a checked configuration of `optimizers.Adagrad`.
-
-    Args:
-        config: None, a mapping or a list of (name, value) pairs of options.
-        **options: Options as keywords, here with their defaults:
-            `learning_rate` or `lr` (0.001), `initial_accumulator_value` (0.1), `epsilon` or `eps` (1e-7),
-            and the arguments of every optimizer, such as `weight_decay` or `weight_decay_mask`.
-
-    Returns:
-        A configuration for `create_neural_optimizer("adagrad", config=...)`.
-
-    Raises:
-        ValueError: An option is unknown, given twice or breaks its rule.
-
-    Example:
-        >>> import keras_neural_opt as kno
-        >>> config = kno.create_adagrad_config(lr=0.01, initial_accumulator_value=0.0)
-
-    Note:
-        torch starts its accumulator at 0, with a learning rate of 0.01.
-    """
-    return optimizer_config("adagrad", config, options)
-
-
-def create_adadelta_config(config: Any = None, /, **options: Any) -> OptimizerConfig:
-    """Return a checked configuration of `optimizers.Adadelta`.
-
-    Args:
-        config: None, a mapping or a list of (name, value) pairs of options.
-        **options: Options as keywords, here with their defaults:
-            `learning_rate` or `lr` (0.001), `rho` (0.95), `epsilon` or `eps` (1e-7),
-            and the arguments of every optimizer, such as `weight_decay` or `weight_decay_mask`.
-
-    Returns:
-        A configuration for `create_neural_optimizer("adadelta", config=...)`.
-
-    Raises:
-        ValueError: An option is unknown, given twice or breaks its rule.
-
-    Example:
-        >>> import keras_neural_opt as kno
-        >>> config = kno.create_adadelta_config(learning_rate=1.0, rho=0.9)
-
-    Note:
-        The paper and torch have a learning rate of 1.
-    """
-    return optimizer_config("adadelta", config, options)
-
-
-def create_radam_config(config: Any = None, /, **options: Any) -> OptimizerConfig:
-    """Return a checked configuration of `optimizers.RAdam`.
-
-    Args:
-        config: None, a mapping or a list of (name, value) pairs of options.
-        **options: Options as keywords, here with their defaults:
-            `learning_rate` or `lr` (0.001), `beta_1` or `beta1` (0.9), `beta_2` or `beta2` (0.999),
-            `epsilon` or `eps` (1e-7),
-            and the arguments of every optimizer, such as `weight_decay` or `weight_decay_mask`.
-
-    Returns:
-        A configuration for `create_neural_optimizer("radam", config=...)`.
-
-    Raises:
-        ValueError: An option is unknown, given twice or breaks its rule.
-
-    Example:
-        >>> import keras_neural_opt as kno
-        >>> config = kno.create_radam_config(lr=1e-3, beta1=0.9, beta2=0.999)
-
-    Note:
-        As `torch.optim.RAdam`, whose `weight_decay` is `weight_decay_mode="l2"` here.
-    """
-    return optimizer_config("radam", config, options)
-
-
-def create_adabound_config(config: Any = None, /, **options: Any) -> OptimizerConfig:
-    """Return a checked configuration of `optimizers.AdaBound`.
-
-    Args:
-        config: None, a mapping or a list of (name, value) pairs of options.
-        **options: Options as keywords, here with their defaults:
-            `learning_rate` or `lr` (0.001), `beta_1` or `beta1` (0.9), `beta_2` or `beta2` (0.999),
-            `final_learning_rate` or `final_lr` (0.1), `gamma` (0.001), `epsilon` or `eps` (1e-8), `amsbound` (False),
-            `base_learning_rate`,
-            and the arguments of every optimizer, such as `weight_decay` or `weight_decay_mask`.
-
-    Returns:
-        A configuration for `create_neural_optimizer("adabound", config=...)`.
-
-    Raises:
-        ValueError: An option is unknown, given twice or breaks its rule.
-
-    Example:
-        >>> import keras_neural_opt as kno
-        >>> config = kno.create_adabound_config(lr=1e-3, final_lr=0.1, amsbound=True)
-
-    Note:
-        The authors' weight decay is `weight_decay_mode="l2"` here.
-    """
-    return optimizer_config("adabound", config, options)
+create_adabelief_config = config_creator("adabelief")
+create_adabound_config = config_creator("adabound")
+create_adadelta_config = config_creator("adadelta")
+create_adafactor_config = config_creator("adafactor")
+create_adagrad_config = config_creator("adagrad")
+create_adam_config = config_creator("adam")
+create_adamax_config = config_creator("adamax")
+create_adamp_config = config_creator("adamp")
+create_adamw_config = config_creator("adamw")
+create_adan_config = config_creator("adan")
+create_ademamix_config = config_creator("ademamix")
+create_adopt_config = config_creator("adopt")
+create_came_config = config_creator("came")
+create_lamb_config = config_creator("lamb")
+create_lars_config = config_creator("lars")
+create_lazyadam_config = config_creator("lazyadam")
+create_lion_config = config_creator("lion")
+create_mars_config = config_creator("mars")
+create_nadam_config = config_creator("nadam")
+create_novograd_config = config_creator("novograd")
+create_radam_config = config_creator("radam")
+create_rmsprop_config = config_creator("rmsprop")
+create_sgd_config = config_creator("sgd")
+create_sgdp_config = config_creator("sgdp")
+create_yogi_config = config_creator("yogi")
 
 
 def create_cosine_annealing_scheduler(config: Any = None, /, **options: Any) -> SchedulerConfig:
@@ -289,8 +125,13 @@ def create_neural_optimizer(
     lr_scheduler: Any = None,
     gradient_clipping: Any = None,
     steps_per_epoch: int | None = None,
+    *,
+    lookahead: Any = None,
+    ema: Any = None,
+    swa: Any = None,
+    switch_to_sgd: Any = None,
     **options: Any,
-) -> RuleOptimizer:
+) -> RuleOptimizer | Wrapper:
     """Return an optimizer with its schedule and its clipping: a real Keras optimizer.
 
     Args:
@@ -303,6 +144,12 @@ def create_neural_optimizer(
             a `GradientTransform`, or a list of all these, applied in order. Defaults to None.
         steps_per_epoch: How many effective steps an epoch has, for the scheduler to count epochs outside
             `train_neural_network`. Defaults to None: there it counts epochs, elsewhere steps.
+        lookahead: True, or options of `optimizers.Lookahead` as a mapping or pairs, to put it around the optimizer.
+            Defaults to None: not.
+        ema: The same of `optimizers.ExponentialMovingAverage`.
+        swa: The same of `optimizers.StochasticWeightAveraging`, which needs a `start_step`.
+        switch_to_sgd: The same of `optimizers.SwitchToSGD`. The order is: the optimizer, `switch_to_sgd`, `lookahead`,
+            `ema`, `swa`.
         **options: More options of the configuration.
 
     Returns:
@@ -320,7 +167,8 @@ def create_neural_optimizer(
         ...     gradient_clipping=("norm", 1.0),
         ... )
     """
-    return configured_optimizer(optimizer, config, lr_scheduler, gradient_clipping, steps_per_epoch, options)
+    inner = configured_optimizer(optimizer, config, lr_scheduler, gradient_clipping, steps_per_epoch, options)
+    return wrapped_optimizer(inner, switch_to_sgd=switch_to_sgd, lookahead=lookahead, ema=ema, swa=swa)
 
 
 def train_neural_network(

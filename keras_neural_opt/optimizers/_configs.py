@@ -1,15 +1,21 @@
 """Optimizers as data: a name and checked options, made into an optimizer when everything else is known."""
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 
-from keras_neural_opt._core.arguments import choice, integer, optional
+from keras_neural_opt._core.arguments import choice, did_you_mean, integer, optional
 from keras_neural_opt._core.named_options import named_options
 from keras_neural_opt.optimizers._base import RuleOptimizer
+from keras_neural_opt.optimizers._exponential_moving_average import ExponentialMovingAverage
+from keras_neural_opt.optimizers._lookahead import Lookahead
 from keras_neural_opt.optimizers._registry import optimizer_class
+from keras_neural_opt.optimizers._stochastic_weight_averaging import StochasticWeightAveraging
+from keras_neural_opt.optimizers._switch_to_sgd import SwitchToSGD
+from keras_neural_opt.optimizers._wrapper import Wrapper
 from keras_neural_opt.schedules._configs import LearningRateSchedule, SchedulerConfig
 from keras_neural_opt.transforms import ClipByGlobalNorm, ClipByNorm, ClipByValue, GradientTransform
 
@@ -21,7 +27,10 @@ _SPELLINGS = {
     "eps": "epsilon",
     "final_lr": "final_learning_rate",
 }
-_OWN_SPELLINGS = {"rmsprop": {"alpha": "rho"}}
+_OWN_SPELLINGS = {
+    "rmsprop": {"alpha": "rho"},
+    **{name: {"beta3": "beta_3"} for name in ("adan", "ademamix", "came")},
+}
 
 _CLIPPING = {"norm": ClipByGlobalNorm, "variable_norm": ClipByNorm, "value": ClipByValue}
 
@@ -66,6 +75,41 @@ def optimizer_config(name: str, given: Any = None, keywords: dict[str, Any] | No
     return config
 
 
+def config_creator(name: str) -> Callable[..., OptimizerConfig]:
+    """Return the function of the one-call API that configures the optimizer called `name`."""
+
+    def create(config: Any = None, /, **options: Any) -> OptimizerConfig:
+        return optimizer_config(name, config, options)
+
+    cls = optimizer_class(name)
+    own = [p for p in list(inspect.signature(cls).parameters.values()) if p.kind is not p.VAR_KEYWORD]
+    other = {meant: spelling for spelling, meant in (_SPELLINGS | _OWN_SPELLINGS.get(name, {})).items()}
+    listed = (f"`{p.name}`{f' or `{other[p.name]}`' if p.name in other else ''} ({p.default!r})" for p in own)
+    create.__name__ = create.__qualname__ = f"create_{name}_config"
+    create.__doc__ = _CREATOR_DOCSTRING.format(cls=cls.__name__, name=name, options=", ".join(listed))
+    return create
+
+
+_CREATOR_DOCSTRING = """Return a checked configuration of `optimizers.{cls}`, which see.
+
+Args:
+    config: None, a mapping or a list of (name, value) pairs of options.
+    **options: Options as keywords, here with their defaults: {options}; and the arguments of every optimizer, such as
+        `weight_decay` or `weight_decay_mask`.
+
+Returns:
+    A configuration for `create_neural_optimizer("{name}", config=...)`.
+
+Raises:
+    ValueError: An option is unknown, given twice or breaks its rule.
+
+Example:
+    >>> import keras_neural_opt as kno
+    >>> config = kno.create_{name}_config(lr=0.01, weight_decay=1e-4)
+    >>> optimizer = kno.create_neural_optimizer("{name}", config)
+"""
+
+
 def configured_optimizer(
     name: str,
     config: Any,
@@ -86,6 +130,35 @@ def configured_optimizer(
             *checked.options.get("gradient_transforms", ()),
         ]
     return checked.build(**more)
+
+
+_WRAPPERS: dict[str, type[Wrapper]] = {
+    "switch_to_sgd": SwitchToSGD,
+    "lookahead": Lookahead,
+    "ema": ExponentialMovingAverage,
+    "swa": StochasticWeightAveraging,
+}
+
+
+def wrapped_optimizer(optimizer: RuleOptimizer, **wrappers: Any) -> RuleOptimizer | Wrapper:
+    """Return the optimizer inside the wrappers, the first of them innermost; each is None, False, True or options."""
+    wrapped: RuleOptimizer | Wrapper = optimizer
+    for name, given in wrappers.items():
+        if given is None or given is False:
+            continue
+        cls = _WRAPPERS[name]
+        options = named_options(cls.__name__, None if given is True else given, {}, _SPELLINGS)
+        accepted = [p for p in inspect.signature(cls).parameters if p != "inner_optimizer"]
+        for option in options:
+            if option not in accepted:
+                near = did_you_mean(option, accepted)
+                raise ValueError(
+                    f"{cls.__name__}.{option} must be an argument of it; received {options[option]!r}{near}"
+                )
+        if cls is StochasticWeightAveraging and "start_step" not in options:
+            raise ValueError(f"{cls.__name__}.start_step must be an integer >= 1; received none")
+        wrapped = cls(wrapped, **options)
+    return wrapped
 
 
 def clipping_transforms(gradient_clipping: Any) -> list[GradientTransform]:

@@ -18,7 +18,7 @@ def export(cls: T) -> T:
     registry.export(cls)
     name = cls.__name__.lower()
     _classes[name] = cls
-    if not hasattr(keras.optimizers, cls.__name__):
+    if name not in _keras_classes():
         # A custom object shadows a class of Keras of the same name, so only names that Keras lacks get a short one.
         keras.saving.get_custom_objects().setdefault(name, cls)
     return cls
@@ -48,8 +48,8 @@ def available(pattern: str = "*") -> list[str]:
 
     Example:
         >>> import keras_neural_opt as kno
-        >>> kno.optimizers.available("ada*")
-        ['adabound', 'adadelta', 'adagrad', 'adam', 'adamw']
+        >>> kno.optimizers.available("adam*")
+        ['adam', 'adamax', 'adamp', 'adamw']
     """
     return sorted(fnmatch.filter(_classes, pattern.lower()))
 

@@ -41,7 +41,7 @@ def accepts_every_kind_of_number(subject: Subject) -> None:
                 value = config[argument]
                 assert type(value) in (bool, int, float), f"{argument}={value!r} is not plain"
                 # The learning rate is kept in float32.
-                assert abs(value - float(good)) <= 1e-7 * float(good), f"{argument}={good!r} became {value!r}"
+                assert abs(value - float(good)) <= 1e-7 * abs(float(good)), f"{argument}={good!r} became {value!r}"
 
 
 @contract()

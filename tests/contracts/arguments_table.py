@@ -43,6 +43,7 @@ FRACTION = _numbers("a number in [0, 1)", (0.5, 0.0, 0, np.int64(0), 0.999), (1.
 CLOSED_FRACTION = _numbers("a number in [0, 1]", (0.5, 0, 1, 0.0, 1.0, np.int32(1)), (-0.1, 1.1, -1, np.int64(2)))
 POSITIVE = _numbers("a number > 0", (0.5, 1, np.int64(3), 1e-30, 1e30), (0.0, 0, -1e-9, -1, np.float32(-1.0)))
 NONNEGATIVE = _numbers("a number >= 0", (0.5, 0, 0.0, np.int32(2), 1e30), (-1e-9, -1, np.float32(-0.5)))
+NEGATIVE = _numbers("a number < 0", (-0.5, -1, np.int64(-3), -1e-30), (0.0, 0, 1e-9, 1, np.float32(0.5)))
 FLAG = Kind("True or False", (True, False, np.True_), (None, 0, 1, 1.0, "yes", "", [True], math.nan))
 TEXT = Kind("a non-empty string", ("mine",), ("", 1, 1.0, b"mine", ["mine"], True, math.nan))
 

@@ -74,7 +74,7 @@ def assert_slots_equal(optimizer: Any, expected: list[dict[str, Any]]) -> None:
 def lets_subclasses_change_the_rule(subject: Subject) -> None:
     """A subclass's own `rule` is what runs, however fast the kernel that computes its parent's."""
 
-    def stand_still(self: Any, p: Any, g: Any, lr: Any, t: Any, *slots: Any) -> Any:
+    def stand_still(self: Any, p: Any, g: Any, lr: Any, t: Any, *slots: Any, **marks: Any) -> Any:
         return p, *slots
 
     still = type("Still", (subject.spec.cls,), {"rule": stand_still})
@@ -93,7 +93,9 @@ def traces_once(subject: Subject) -> None:
 
 
 def _no_keras_class(subject: Subject) -> str:
-    return "" if subject.spec.keras_class else "Keras has no such class"
+    if not subject.spec.keras_class:
+        return "Keras has no such class"
+    return "" if set(subject.options) <= set(_parameters(subject.spec.keras_class)) else "Keras has no such option"
 
 
 @contract(pointless=_no_keras_class)

@@ -48,7 +48,7 @@ def read(variables: Sequence[Any]) -> Arrays:
 
 def largest(arrays: Sequence[np.ndarray]) -> float:
     """Return the largest absolute value in all arrays; infinite where there is no number."""
-    return max((np.inf if np.isnan(a).any() else float(np.max(np.abs(a))) for a in arrays), default=0.0)
+    return max((np.inf if np.isnan(a).any() else float(np.max(np.abs(a))) for a in arrays if a.size), default=0.0)
 
 
 def distance(xs: Sequence[np.ndarray], ys: Sequence[np.ndarray]) -> float:

@@ -102,18 +102,20 @@ def resumes_a_fit_exactly(subject: Subject) -> None:
 
 @contract(slow=True)
 def raises_when_a_compiled_fit_met_nan(subject: Subject) -> None:
-    """With `raise`, training stops moving at the first NaN and `fit` ends with the error."""
+    """With `raise`, training stops moving at the first NaN, in the third step, and `fit` ends with the error."""
     x, y = data()
     bad = y.copy()
-    bad[5, 1] = np.nan
+    bad[9, 1] = np.nan
     model = linear_model(subject.make(nonfinite="raise"))
     start = read(model.trainable_variables)
     message = refusal(FloatingPointError, lambda: fit(model, x, bad))
     assert subject.spec.cls.__name__ in message
     twin = subject.twin().start(start)
-    kernel, bias = twin.variables
-    residual = 2 * (x[:BATCH].astype("float64") @ kernel + bias - y[:BATCH]) / (BATCH * OUTPUTS)
-    twin.apply([x[:BATCH].T.astype("float64") @ residual, residual.sum(axis=0)])
+    for i in (0, BATCH):
+        kernel, bias = twin.variables
+        inputs = x[i : i + BATCH].astype("float64")
+        residual = 2 * (inputs @ kernel + bias - y[i : i + BATCH]) / (BATCH * OUTPUTS)
+        twin.apply([inputs.T @ residual, residual.sum(axis=0)])
     assert_follows([read(model.trainable_variables)], [twin.variables], start, 1e-5)
 
 

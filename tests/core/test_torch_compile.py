@@ -34,7 +34,7 @@ def trained(optimizer, steps=3):
     return [v.numpy() for v in variables]
 
 
-@pytest.mark.parametrize("name", kno.optimizers.available())
+@pytest.mark.parametrize("name", [n for n in kno.optimizers.available() if kno.optimizers.get(n).elementwise])
 def test_the_compiled_rule_computes_the_rule(name, monkeypatch):
     from keras_neural_opt._core import backend_torch_compile, backend_torch_fused
 

@@ -17,7 +17,17 @@ import pytest
 
 from keras_neural_opt import optimizers
 
-NAMES = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta")
+
+@keras.saving.register_keras_serializable("judges")
+class Lamb(optimizers.LAMB):
+    """LAMB with the weight decay and the epsilon of Keras' class."""
+
+    def __init__(self, *args: Any, epsilon: float = 1e-7, decay_in_trust_ratio: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, epsilon=epsilon, decay_in_trust_ratio=decay_in_trust_ratio, **kwargs)
+
+
+NAMES = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Nadam", "Adamax", "Lion", "Adafactor")
+OURS = {**{name: getattr(optimizers, name) for name in NAMES}, "Lamb": Lamb}
 
 
 @contextlib.contextmanager
@@ -25,9 +35,8 @@ def ours_in_place_of_keras() -> Iterator[None]:
     """Put our classes where Keras' modules and its `optimizers.get` find optimizers."""
     package = keras.src.optimizers
     with contextlib.ExitStack() as stack:
-        for name in NAMES:
-            ours = getattr(optimizers, name)
-            stack.enter_context(mock.patch.object(package, name, ours))
+        for name, ours in OURS.items():
+            stack.enter_context(mock.patch.object(package, name, ours, create=True))
             stack.enter_context(mock.patch.object(getattr(package, name.lower()), name, ours))
             stack.enter_context(mock.patch.dict(package.ALL_OBJECTS_DICT, {name.lower(): ours}))
         if keras.backend.backend() == "torch":

@@ -1,4 +1,4 @@
-"""Keras' own tests of six optimizers, of their base and of the two wrappers, run on our classes.
+"""Keras' own tests of eleven optimizers, of their base and of the two wrappers, run on our classes.
 
 What cannot pass is listed here, test by test, with the reason. A listed test that passes fails this suite.
 """
@@ -9,7 +9,7 @@ import keras
 import pytest
 
 from keras_neural_opt import optimizers
-from tests.judges.keras_test_modules import NAMES, judge, load, ours_in_place_of_keras
+from tests.judges.keras_test_modules import OURS, judge, load, ours_in_place_of_keras
 
 BACKEND = keras.backend.backend()
 
@@ -22,14 +22,19 @@ SHARED = (
     "its replicas share one gradient tensor, which TensorFlow's all-reduce returns unsummed; Keras sums accumulators"
     " instead of gradients; the test below gives each replica its own"
 )
+PRODUCT = "it reads a private variable of Keras' class, which ours computes from the step"
 SPARSE_CASES = (
     "adadelta",
+    "adafactor",
     "adagrad",
     "adam",
     "adam_amsgrad",
+    "adamax",
     "adamw",
     "adamw_amsgrad",
+    "lion",
     "loss_scale_optimizer_sgd",
+    "nadam",
     "rmsprop",
     "rmsprop_momentum",
     "rmsprop_momentum_centered",
@@ -44,6 +49,11 @@ AdamWTest = judge(load("optimizers/adamw_test.py").AdamWTest, {"test_weight_deca
 RMSpropTest = judge(load("optimizers/rmsprop_test.py").RMSpropTest, {})
 AdagradTest = judge(load("optimizers/adagrad_test.py").AdagradTest, {})
 AdadeltaTest = judge(load("optimizers/adadelta_test.py").AdadeltaTest, {})
+NadamTest = judge(load("optimizers/nadam_test.py").NadamTest, {"test_build_with_empty_var_list": PRODUCT})
+AdamaxTest = judge(load("optimizers/adamax_test.py").AdamaxTest, {})
+LionTest = judge(load("optimizers/lion_test.py").LionTest, {"test_invalid_beta_1": WORDING})
+LambTest = judge(load("optimizers/lamb_test.py").LambTest, {})
+AdafactorTest = judge(load("optimizers/adafactor_test.py").AdafactorTest, {})
 OptimizerTest = judge(load("optimizers/optimizer_test.py").OptimizerTest, {})
 OptimizerSparseTest = judge(
     load("optimizers/optimizer_sparse_test.py").OptimizerSparseTest,
@@ -81,6 +91,6 @@ if BACKEND == "tensorflow":
 def test_the_judges_see_our_classes():
     assert load("optimizers/adam_test.py").Adam is optimizers.Adam
     with ours_in_place_of_keras():
-        for name in NAMES:
-            assert type(keras.optimizers.get(name.lower())) is getattr(optimizers, name)
+        for name, ours in OURS.items():
+            assert type(keras.optimizers.get(name.lower())) is ours
     assert type(keras.optimizers.get("adam")) is not optimizers.Adam

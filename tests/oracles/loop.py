@@ -75,14 +75,17 @@ class Loop:
     def _effective_step(self, present: Sequence[int], gradients: list[Array]) -> None:
         lr, decay = _now(self.learning_rate, self.steps), _now(self.weight_decay, self.steps)
         self.steps += 1
+        own_decay = getattr(self.rule, "decay_in_rule", False)
         for i, g in zip(present, self._clipped(gradients), strict=True):
-            p = self.variables[i]
+            p, options = self.variables[i], {}
             if self.decayed is None or self.decayed[i]:
                 if self.weight_decay_mode == "l2":
                     g = g + decay * p
+                elif own_decay:
+                    options["decay"] = decay
                 else:
                     p = p - lr * decay * p
-            p = self.rule.step(p, g, lr, self.steps, self.state[i])
+            p = self.rule.step(p, g, lr, self.steps, self.state[i], **options)
             self.variables[i] = self.constraint(p) if self.constraint else p
         if self.use_ema:
             self._average()

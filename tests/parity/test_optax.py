@@ -59,6 +59,55 @@ PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
         lambda: optimizers.RAdam(0.01, beta_1=0.9, beta_2=0.999, epsilon=TINY),
         lambda: optax.radam(0.01, b1=0.9, b2=0.999, eps=TINY, eps_root=0.0, threshold=5.0),
     ),
+    "lars": (
+        lambda: optimizers.LARS(1.0, momentum=0.9, trust_coefficient=0.01, epsilon=1e-3, trust_ratio_mask=None),
+        lambda: optax.lars(1.0, weight_decay=0.0, trust_coefficient=0.01, eps=1e-3, momentum=0.9, nesterov=False),
+    ),
+    "lars nesterov": (
+        lambda: optimizers.LARS(1.0, 0.9, trust_coefficient=0.01, epsilon=0, nesterov=True, trust_ratio_mask=None),
+        lambda: optax.lars(1.0, weight_decay=0.0, trust_coefficient=0.01, eps=0.0, momentum=0.9, nesterov=True),
+    ),
+    "lamb": (
+        lambda: optimizers.LAMB(0.01, beta_1=0.9, beta_2=0.99, epsilon=1e-3),
+        lambda: optax.lamb(0.01, b1=0.9, b2=0.99, eps=1e-3, eps_root=0.0, weight_decay=0.0),
+    ),
+    "lamb decayed": (
+        lambda: optimizers.LAMB(0.01, beta_1=0.9, beta_2=0.99, epsilon=1e-3, weight_decay=0.3),
+        lambda: optax.lamb(0.01, b1=0.9, b2=0.99, eps=1e-3, eps_root=0.0, weight_decay=0.3),
+    ),
+    "adamax": (
+        lambda: optimizers.Adamax(0.01, beta_1=0.9, beta_2=0.99, epsilon=TINY),
+        lambda: optax.adamax(0.01, b1=0.9, b2=0.99, eps=TINY),
+    ),
+    "adabelief": (
+        lambda: optimizers.AdaBelief(0.01, beta_1=0.9, beta_2=0.99, epsilon=1e-8),
+        lambda: optax.adabelief(0.01, b1=0.9, b2=0.99, eps=1e-8, eps_root=1e-8),
+    ),
+    "yogi": (
+        # With a start of 1e-6, which optax gives the momentum, too.
+        lambda: optimizers.Yogi(0.01, beta_1=0.9, beta_2=0.99, epsilon=1e-3, initial_accumulator_value=1e-6),
+        lambda: optax.yogi(0.01, b1=0.9, b2=0.99, eps=1e-3),
+    ),
+    "adopt": (
+        lambda: optimizers.ADOPT(0.01, beta_1=0.9, beta_2=0.99, epsilon=1e-6),
+        lambda: optax.contrib.adopt(0.01, b1=0.9, b2=0.99, eps=1e-6, nesterov=False, use_clipping=True),
+    ),
+    "adopt without clipping": (
+        lambda: optimizers.ADOPT(0.01, beta_1=0.9, beta_2=0.99, epsilon=0.1, use_clipping=False),
+        lambda: optax.contrib.adopt(0.01, b1=0.9, b2=0.99, eps=0.1, nesterov=False, use_clipping=False),
+    ),
+    "ademamix": (
+        lambda: optimizers.AdEMAMix(0.01, beta_1=0.9, beta_2=0.99, beta_3=0.999, alpha=3.0, epsilon=1e-3),
+        lambda: optax.contrib.ademamix(0.01, b1=0.9, b2=0.99, b3=0.999, alpha=3.0, eps=1e-3, eps_root=0.0),
+    ),
+    "novograd": (
+        lambda: optimizers.NovoGrad(0.01, beta_1=0.9, beta_2=0.5, epsilon=1e-3, weight_decay=0.1),
+        lambda: optax.novograd(0.01, b1=0.9, b2=0.5, eps=1e-3, eps_root=0.0, weight_decay=0.1),
+    ),
+    "lion": (
+        lambda: optimizers.Lion(0.01, beta_1=0.9, beta_2=0.99),
+        lambda: optax.lion(0.01, b1=0.9, b2=0.99, weight_decay=0.0),
+    ),
     "clip by global norm": (
         lambda: optimizers.SGD(0.02, gradient_transforms=[transforms.ClipByGlobalNorm(3.0)]),
         lambda: optax.chain(optax.clip_by_global_norm(3.0), optax.sgd(0.02)),

@@ -75,6 +75,18 @@ PAIRS: dict[str, tuple[Callable[[], Any], Callable[[list[Any]], Any]]] = {
         lambda: optimizers.RAdam(0.01, beta_1=0.9, beta_2=0.99, epsilon=1e-3, weight_decay=0.1),
         lambda p: torch.optim.RAdam(p, 0.01, (0.9, 0.99), 1e-3, weight_decay=0.1, decoupled_weight_decay=True),
     ),
+    "nadam": (
+        lambda: optimizers.Nadam(0.01, beta_1=0.9, beta_2=0.99, epsilon=1e-3, momentum_decay=0.004),
+        lambda p: torch.optim.NAdam(p, 0.01, (0.9, 0.99), 1e-3, weight_decay=0, momentum_decay=0.004),
+    ),
+    "adamax": (
+        lambda: optimizers.Adamax(0.01, beta_1=0.9, beta_2=0.99, epsilon=TINY),
+        lambda p: torch.optim.Adamax(p, 0.01, (0.9, 0.99), TINY, weight_decay=0),
+    ),
+    "adafactor": (
+        lambda: optimizers.Adafactor(0.05, beta_2_decay=-0.8, epsilon_1=1e-30, epsilon_2=1e-3, clip_threshold=1.0),
+        lambda p: torch.optim.Adafactor(p, 0.05, beta2_decay=-0.8, eps=(1e-30, 1e-3), d=1.0, weight_decay=0.0),
+    ),
 }
 
 
