@@ -19,6 +19,23 @@ CONFIGS = {
     "adadelta": (optimizers.Adadelta, api.create_adadelta_config, {"rho": 0.8}),
     "radam": (optimizers.RAdam, api.create_radam_config, {"beta_2": 0.99}),
     "adabound": (optimizers.AdaBound, api.create_adabound_config, {"final_learning_rate": 0.3, "amsbound": True}),
+    "adabelief": (optimizers.AdaBelief, api.create_adabelief_config, {"beta_2": 0.99}),
+    "adafactor": (optimizers.Adafactor, api.create_adafactor_config, {"clip_threshold": 0.5}),
+    "adamax": (optimizers.Adamax, api.create_adamax_config, {"beta_1": 0.8}),
+    "adamp": (optimizers.AdamP, api.create_adamp_config, {"delta": 0.2, "nesterov": True}),
+    "adan": (optimizers.Adan, api.create_adan_config, {"beta_3": 0.9}),
+    "ademamix": (optimizers.AdEMAMix, api.create_ademamix_config, {"warmup_steps": 10}),
+    "adopt": (optimizers.ADOPT, api.create_adopt_config, {"use_clipping": False}),
+    "came": (optimizers.CAME, api.create_came_config, {"epsilon_2": 1e-8}),
+    "lamb": (optimizers.LAMB, api.create_lamb_config, {"decay_in_trust_ratio": False}),
+    "lars": (optimizers.LARS, api.create_lars_config, {"clip": True, "trust_ratio_mask": ["kernel"]}),
+    "lazyadam": (optimizers.LazyAdam, api.create_lazyadam_config, {"lazy_mask": "matrices_only"}),
+    "lion": (optimizers.Lion, api.create_lion_config, {"beta_2": 0.9}),
+    "mars": (optimizers.MARS, api.create_mars_config, {"gamma": 0.1}),
+    "nadam": (optimizers.Nadam, api.create_nadam_config, {"momentum_decay": 0.004}),
+    "novograd": (optimizers.NovoGrad, api.create_novograd_config, {"grad_averaging": True}),
+    "sgdp": (optimizers.SGDP, api.create_sgdp_config, {"momentum": 0.8}),
+    "yogi": (optimizers.Yogi, api.create_yogi_config, {"initial_accumulator_value": 0.1}),
 }
 
 
@@ -85,7 +102,7 @@ MISTAKES = [
         "Adam.config must be a mapping or a list of (name, value) pairs; received 0.1",
     ),
     (lambda: api.create_adam_config(["lr"]), "Adam.config must be a mapping or a list of (name, value) pairs"),
-    (lambda: api.create_neural_optimizer("adan"), "optimizer must be one of adabound, adadelta, adagrad, adam"),
+    (lambda: api.create_neural_optimizer("adem"), "optimizer must be one of adabelief, adabound, adadelta, adafactor"),
     (
         lambda: api.create_neural_optimizer("sgd", api.create_adam_config()),
         "SGD.config must be a configuration of sgd; received OptimizerConfig(name='adam'",
@@ -231,3 +248,38 @@ def test_l2_penalty_of_nested_weights(convert: Any):
 
 def test_l2_penalty_of_numpy_stays_numpy():
     assert isinstance(api.l2_penalty([np.ones(2)], 0.5), np.float64)
+
+
+def test_wrappers_go_around_the_optimizer_in_a_fixed_order():
+    optimizer = api.create_neural_optimizer(
+        "adam",
+        lookahead=True,
+        ema={"momentum": 0.9},
+        swa=[("start_step", 5), ("period", 2)],
+        switch_to_sgd={"at_step": 3, "lr": 0.1},
+        learning_rate=0.5,
+    )
+    names = []
+    while hasattr(optimizer, "inner_optimizer"):
+        names.append(type(optimizer).__name__)
+        optimizer = optimizer.inner_optimizer
+    assert names == ["StochasticWeightAveraging", "ExponentialMovingAverage", "Lookahead", "SwitchToSGD"]
+    assert float(keras.ops.convert_to_numpy(optimizer.learning_rate)) == 0.5
+    assert type(api.create_neural_optimizer("adam", lookahead=False, swa=None)) is optimizers.Adam
+
+
+@pytest.mark.parametrize(
+    ("wrappers", "message"),
+    [
+        ({"swa": True}, "StochasticWeightAveraging.start_step must be an integer >= 1; received none"),
+        (
+            {"lookahead": {"period": 3}},
+            "Lookahead.period must be an argument of it; received 3; did you mean sync_period?",
+        ),
+        ({"ema": 0.9}, "ExponentialMovingAverage.config must be a mapping or a list of (name, value) pairs"),
+        ({"switch_to_sgd": {"at_step": 3}}, "SwitchToSGD.learning_rate must be given together with at_step"),
+    ],
+)
+def test_bad_wrappers(wrappers: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        api.create_neural_optimizer("adam", **wrappers)

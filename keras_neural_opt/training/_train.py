@@ -98,7 +98,8 @@ def _batches(training_data: Any, settings: Settings) -> int | None:
 
 def _count_epochs(optimizer: Any, batches: int | None) -> None:
     """Let a schedule whose unit is open count epochs."""
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # Inside a LossScaleOptimizer.
+    while hasattr(optimizer, "inner_optimizer"):
+        optimizer = optimizer.inner_optimizer
     schedule = getattr(optimizer, "_learning_rate", None)
     if not getattr(schedule, "open_unit", False):
         return

@@ -347,3 +347,52 @@ def test_foreach_lists_are_updated_in_place():
     torch._foreach_lerp_(x, [t * 0 for t in x], 0.5)
     assert [t.tolist() for t in kept] == [[1.5] * 2, [1.5] * 3]
     assert torch._foreach_norm([torch.tensor([3e20, 4e20])], 2, torch.float64)[0].item() == pytest.approx(5e20)
+
+
+def test_a_momentum_is_named_after_its_variable():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="head")], name="net")
+    optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+    optimizer.build(model.trainable_variables)
+    paths = [v.path.replace("/", "_") for v in model.trainable_variables]
+    assert [v.name for v in optimizer.variables][2:] == [f"{path}_momentum" for path in paths]
+
+
+def test_files_save_the_inner_optimizer(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(kno.optimizers.Lookahead(keras.optimizers.SGD(0.1, momentum=0.9)), "mse")
+    model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    saved, restored = (m.optimizer.inner_optimizer.variables[-1].numpy() for m in (model, loaded))
+    assert np.any(saved != 0)
+    np.testing.assert_array_equal(saved, restored)
+
+
+def test_a_batch_norm_can_be_listened_to():
+    norm = keras.layers.BatchNormalization()
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2), norm])
+    assert norm in list(model._flatten_layers(include_self=False))
+    seen, call = [], norm.call
+
+    def listening(inputs, training=None, mask=None):
+        seen.append(training)
+        return call(inputs, training=True, mask=mask)
+
+    norm.call, norm.momentum = listening, 0.0
+    x = np.array([[1.0, 2.0], [3.0, 8.0]], "float32")
+    model(x, training=False)
+    assert seen == [False]
+    np.testing.assert_allclose(norm.moving_mean.numpy(), (x @ model.layers[0].kernel.numpy()).mean(0), rtol=1e-5)
+
+
+@tensorflow_only
+def test_gradients_that_are_summed_already(mirrored):
+    import tensorflow as tf
+
+    with mirrored.scope():
+        variable = keras.Variable([1.0])
+        optimizer = keras.optimizers.SGD(1.0)
+        optimizer.build([variable])
+    optimizer._all_reduce_sum_gradients = list
+    mirrored.run(lambda: optimizer.apply([tf.constant([0.25])], [variable]))
+    assert variable.numpy().tolist() == [0.75]

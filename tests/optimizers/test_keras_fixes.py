@@ -356,3 +356,71 @@ def test_one_optimizer_for_two_models_is_refused():
     optimizer.build([keras.Variable([1.0])])
     with pytest.raises(ValueError, match="Unknown variable"):
         optimizer.build([keras.Variable([1.0])])
+
+
+@ours_and_keras("K17: the whole second moment is kept besides its factors")
+def test_factored_moments_take_no_memory(optimizers):
+    variable = keras.Variable(np.zeros((300, 200), "float32"))
+    optimizer = optimizers.Adafactor()
+    optimizer.build([variable])
+    elements = sum(int(np.prod(v.shape)) for v in optimizer.variables)
+    assert 4 * elements <= 0.2 * 300 * 200
+
+
+@ours_and_keras("K18: Keras does not know its own class by name")
+def test_lamb_has_a_name(optimizers):
+    assert type(optimizers.get("lamb")).__name__.lower() == "lamb"
+
+
+def loss_scaled(optimizers, **options):
+    cls = getattr(optimizers, "LossScale", None) or optimizers.LossScaleOptimizer
+    return cls(optimizers.SGD(0.5), **options)
+
+
+@ours_and_keras("K9: the scale is 0 after 165 bad steps", ["tensorflow", "torch"])
+@pytest.mark.skipif(
+    BACKEND == "jax", reason="eager conditionals of Keras cannot assign on JAX; compiled in tests/wrappers"
+)
+def test_loss_scale_has_a_floor(optimizers):
+    variable = keras.Variable([1.0])
+    optimizer = loss_scaled(optimizers, initial_scale=2.0**15)
+    for _ in range(170):
+        optimizer.apply([tensor([np.inf])], [variable])
+    scale = float(optimizer.dynamic_scale)
+    optimizer.apply([tensor([scale])], [variable])
+    np.testing.assert_allclose(variable.numpy(), [0.5])
+    if optimizers is kno.optimizers:
+        assert (scale, int(optimizer.skipped)) == (1.0, 170)
+
+
+@ours_and_keras("K20: the first replica decides for all", ["tensorflow"])
+def test_loss_scale_asks_every_replica(optimizers, mirrored):
+    import tensorflow as tf
+
+    with mirrored.scope():
+        variable = keras.Variable([1.0])
+        optimizer = loss_scaled(optimizers, initial_scale=4.0)
+        optimizer.build([variable])
+
+    @tf.function
+    def step():
+        def replica():
+            index = tf.distribute.get_replica_context().replica_id_in_sync_group
+            optimizer.apply([tf.where(tf.equal(index, 1), np.inf, 1.0)[None]], [variable])
+
+        mirrored.run(replica)
+
+    step()
+    assert variable.numpy().tolist() == [1.0]
+    assert float(optimizer.dynamic_scale.numpy()) == 2.0
+
+
+@ours_and_keras("K19: the moments of one model serve another", ["jax"])
+def test_one_optimizer_in_two_models_is_refused(optimizers):
+    first, second = dense_model(), dense_model()
+    optimizer = optimizers.Adam()
+    first.compile(optimizer, "mse")
+    first.fit(*data(), verbose=0)
+    second.compile(optimizer, "mse")
+    with pytest.raises((ValueError, KeyError), match=r"another model|optimizer"):
+        second.fit(*data(), verbose=0)
