@@ -1,0 +1,37 @@
+"""Recalibrates batch norms when a training ends."""
+
+from typing import Any
+
+import keras
+
+from keras_neural_opt.training import recalibrate_batch_norm
+
+
+class RecalibrateBatchNorm(keras.callbacks.Callback):
+    """Sets the statistics of every batch norm to those of the data, when `fit` ends.
+
+    For optimizers that replace the weights at the end by an average, as `StochasticWeightAveraging`, `SWAG`,
+    `ExponentialMovingAverage` and `use_ema` do. See `training.recalibrate_batch_norm`.
+
+    Args:
+        data: The training inputs, or a dataset.
+        batch_size: Samples a batch, where `data` is arrays. Defaults to 32.
+        steps: None for all of the data, or the largest number of batches.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> import keras_neural_opt as kno
+        >>> x = np.random.default_rng(0).normal(size=(64, 3)).astype("float32")
+        >>> model = keras.Sequential([keras.layers.Dense(4), keras.layers.BatchNormalization(), keras.layers.Dense(1)])
+        >>> model.compile(kno.optimizers.StochasticWeightAveraging("sgd", start_step=3), "mse")
+        >>> history = model.fit(x, x[:, :1], callbacks=[kno.callbacks.RecalibrateBatchNorm(x)], epochs=3, verbose=0)
+    """
+
+    def __init__(self, data: Any, batch_size: int = 32, steps: int | None = None) -> None:
+        super().__init__()
+        self._arguments = data, batch_size, steps
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Recalibrate the model, whose weights are final now."""
+        recalibrate_batch_norm(self.model, *self._arguments)
