@@ -6,6 +6,7 @@ from keras_neural_opt.benchmarks._sparse_rows import sparse_rows
 from keras_neural_opt.benchmarks._step import step
 from keras_neural_opt.benchmarks._step_figure import losses, step_figure
 from keras_neural_opt.benchmarks._step_suite import step_suite
+from keras_neural_opt.benchmarks._trajectories import trajectory, trajectory_figure
 
 __all__ = [
     "environment",
@@ -15,5 +16,7 @@ __all__ = [
     "step",
     "step_figure",
     "step_suite",
+    "trajectory",
+    "trajectory_figure",
     "write_record",
 ]

@@ -48,7 +48,8 @@ def peers(name: str, option: str, values: Sequence[np.ndarray], gradients: Seque
     with contextlib.suppress(ImportError):
         import optax
 
-        rule = getattr(optax, "adamw" if name == "Adam" and option == "decay" else name.lower(), None)
+        named = "adamw" if name == "Adam" and option == "decay" else name.lower()
+        rule = getattr(optax, named, None) or getattr(optax.contrib, named, None)
         no_such = option in ("mixed precision", "compile") or (option == "decay" and name not in ("Adam", "AdamW"))
         if rule is None or no_such:
             return {}

@@ -52,7 +52,7 @@ def peers(name: str, option: str, values: Sequence[np.ndarray], gradients: Seque
     if option == "decay" and name not in ("Adam", "AdamW"):
         return {}  # what torch adds to the gradient is another method than ours
     decay = 0.01 if option == "decay" else 0.0
-    torch_class = getattr(torch.optim, "AdamW" if name == "Adam" and decay else name, None)
+    torch_class = _named(torch.optim, "AdamW" if name == "Adam" and decay else name)
     found: dict[str, Maker] = {}
     if torch_class is not None:
         for form in ("foreach", "fused"):
@@ -64,10 +64,17 @@ def peers(name: str, option: str, values: Sequence[np.ndarray], gradients: Seque
     with contextlib.suppress(ImportError):
         import pytorch_optimizer
 
-        if hasattr(pytorch_optimizer, name):
-            cls = getattr(pytorch_optimizer, name)
-            found["pytorch_optimizer"] = partial(_candidate, cls, option, values, gradients, weight_decay=decay)
+        if cls := _named(pytorch_optimizer, name):
+            # Some of its classes have lists, and not all of these by default.
+            maker = partial(_candidate, cls, option, values, gradients, weight_decay=decay, foreach=True)
+            found["pytorch_optimizer"] = maker
     return found
+
+
+def _named(module: Any, name: str) -> Any:
+    """Return the class called `name`, in any case, or None."""
+    classes = {x.lower(): getattr(module, x) for x in dir(module) if isinstance(getattr(module, x), type)}
+    return classes.get(name.lower())
 
 
 def _candidate(
