@@ -251,7 +251,7 @@ SPECS = (
     Spec(
         optimizers.SGDP,
         rule=lambda _, **options: SGDP(**options),
-        learning_rate=0.02,
+        learning_rate=0.05,
         variants=({}, {"delta": 1.5}, {"delta": 9.0, "nesterov": True, "wd_ratio": 0.5, "momentum": 0.5}),
         arguments={
             "momentum": FRACTION,
