@@ -21,8 +21,9 @@ from keras_neural_opt.optimizers._registry import export
 class Adamax(RuleOptimizer):
     r"""Adam with the infinity norm (Kingma and Ba, 2015).
 
-    The steps are divided by the largest recent gradient instead of by the root of the mean square: no step is larger
-    than the learning rate, whatever the gradients do. For sparse and bursty gradients, such as those of embeddings.
+    The steps are divided by the largest recent gradient instead of by the root of the mean square: no step is much
+    larger than the learning rate, whatever the gradients do. For sparse and bursty gradients, such as those of
+    embeddings.
 
     .. math::
         m_t &= \beta_1 m_{t-1} + (1 - \beta_1) g_t, \qquad

@@ -107,7 +107,10 @@ def slow_weight(beta_1: float, beta_3: float, warm: Scalar) -> Scalar:
 
     A half-life is proportional to :math:`1 / \log \beta`. By `expm1`: float32 does not hold `1 - 0.9999` from 0.9999.
     """
-    if not beta_1 or not beta_3:
-        return 1.0 - beta_3
-    fast, slow = math.log(beta_1), math.log(beta_3)
+    if not beta_3:
+        return 1.0
+    slow = math.log(beta_3)
+    if not beta_1:
+        return -expm1(slow / warm)
+    fast = math.log(beta_1)
     return -expm1(fast * slow / (slow + (fast - slow) * warm))

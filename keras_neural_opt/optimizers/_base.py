@@ -341,7 +341,7 @@ class RuleOptimizer(KerasInterface):
         rows: list[tuple[Any, Any]] = []
         if native.ROW_GRADIENTS and self.sparse_rows and not self._needs_every_row:
             pairs = list(zip(gradients, layout.variables, strict=True))
-            alone = [native.takes_rows(g) and _constraint(v) is None for g, v in pairs]
+            alone = [native.takes_rows(g) and _constraint(v) is None and self.row_wise(v) for g, v in pairs]
             if any(alone):
                 rows = list(compress(pairs, alone))
                 gradients, dense = zip(*compress(pairs, map(not_, alone)), strict=True) if not all(alone) else ((), ())

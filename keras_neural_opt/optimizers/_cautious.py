@@ -27,7 +27,8 @@ class Cautious(Wrapper):
         name: The name of this optimizer.
 
     Raises:
-        ValueError: An argument breaks its rule.
+        ValueError: An argument breaks its rule; or the inner optimizer scales the loss, averages weights or accumulates
+            gradients, which belongs outside.
 
     Example:
         >>> import keras_neural_opt as kno
@@ -43,6 +44,7 @@ class Cautious(Wrapper):
     """
 
     changes_gradients = True
+    rewrites_steps = True
 
     def __init__(self, inner_optimizer: Any, name: str | None = None) -> None:
         super().__init__(inner_optimizer, name=name)

@@ -1,6 +1,5 @@
 """An exponential moving average of the weights, around any optimizer."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from keras_neural_opt._core.arguments import closed_fraction, flag, integer, optional
@@ -50,6 +49,7 @@ class ExponentialMovingAverage(Wrapper):
     warm_up: bool
     overwrite_frequency: int | None
     slots = ("average",)
+    averages = True
 
     def __init__(
         self,
@@ -78,11 +78,10 @@ class ExponentialMovingAverage(Wrapper):
             due = step % self.overwrite_frequency == 0
             native.when(due, lambda: _overwrite(everything, averages), _nothing, everything)
 
-    def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
-        """Replace the variables by their average; Keras calls it when `fit` ends."""
-        super().finalize_variable_values(var_list)
-        if self.built and int(self._effective_steps()):
-            native.overwrite(self, list(var_list), self.slot("average", var_list))
+    def finish(self, variables: list[Any]) -> None:
+        """Replace the variables by their average."""
+        if int(self._effective_steps()):
+            native.overwrite(self, variables, self.slot("average", variables))
 
 
 def _overwrite(variables: list[Any], averages: list[Any]) -> None:

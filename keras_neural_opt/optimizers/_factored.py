@@ -52,7 +52,7 @@ def over_root(x: Tensors, rows: Tensors, columns: Tensors) -> Tensors:
 
 def mean(x: Tensors, axis: int) -> Tensors:
     """Return each tensor's mean over `axis`, which is kept with length 1."""
-    return x.map(lambda y: native.sum_over(y, [len(y.shape) + axis]) * (1.0 / y.shape[axis]))
+    return x.map(lambda y: native.sum_over(y, [len(y.shape) + axis]) * (1.0 / max(y.shape[axis], 1)))
 
 
 def root_mean_square(x: Tensors) -> Tensors:

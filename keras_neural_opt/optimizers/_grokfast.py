@@ -53,7 +53,10 @@ class Grokfast(Wrapper):
 
     def before(self, gradients: list[Any], variables: list[Any]) -> list[Any]:
         kept, g = self.slot("slow_gradient", variables), Tensors(gradients)
-        slow = ema(Tensors(native.read_all(kept)), g, self.alpha)
+        before = native.read_all(kept)
+        # Of a bad gradient it keeps nothing: the inner optimizer may skip the step, but this would stay.
+        good = [native.where(native.isfinite(x), x, s) for x, s in zip(gradients, before, strict=True)]
+        slow = ema(Tensors(before), Tensors(good), self.alpha)
         native.write(kept, slow.tensors)
         amplified: list[Any] = add_scaled(slow * self.amplification, g, 1.0).tensors
         return amplified

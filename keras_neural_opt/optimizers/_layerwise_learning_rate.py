@@ -45,6 +45,7 @@ class LayerwiseLearningRate(Wrapper):
     """
 
     multipliers: dict[str, float]
+    rewrites_steps = True
 
     def __init__(self, inner_optimizer: Any, multipliers: Mapping[str, float], name: str | None = None) -> None:
         super().__init__(inner_optimizer, name=name)

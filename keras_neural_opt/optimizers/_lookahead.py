@@ -5,6 +5,7 @@ from typing import Any
 from keras_neural_opt._core.arguments import choice, integer, positive_fraction
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.tensors import Tensors, lerp
+from keras_neural_opt.optimizers._base import RuleOptimizer
 from keras_neural_opt.optimizers._mask import path_of
 from keras_neural_opt.optimizers._slot import Slot
 from keras_neural_opt.optimizers._wrapper import Wrapper, export
@@ -74,6 +75,14 @@ class Lookahead(Wrapper):
         slow = Slot("slow", initializer="value")
         return (slow, "slow_momentum") if self.pullback == "pullback" else (slow,)
 
+    def _build_inner(self, variables: list[Any]) -> None:
+        super()._build_inner(variables)
+        if self.pullback != "none" and not momenta_of(self.inner_optimizer, variables):
+            raise ValueError(
+                f"Lookahead.pullback must be 'none' for an inner optimizer without a momentum for each variable's path;"
+                f" received {self.pullback!r} and {type(self.inner_optimizer).__name__}"
+            )
+
     @property
     def assignable(self) -> list[Any]:
         momenta = (
@@ -110,12 +119,17 @@ def _meet(slow: list[Any], fast: list[Any], part: float) -> None:
 def momenta_of(optimizer: Any, variables: list[Any]) -> dict[int, Any]:
     """Return the momentum that an optimizer, or the one inside of it, keeps, by the position of its variable.
 
-    By its name, which Keras makes of the variable's path: its optimizers have no other way to ask.
+    Of Keras' optimizers by its name, which Keras makes of the variable's path: they have no other way to ask.
     """
     while isinstance(optimizer, Wrapper):
         optimizer = optimizer.inner_optimizer
-    names = {f"{path_of(v).replace('/', '_')}_momentum": i for i, v in enumerate(variables)}
-    return {names[m.name]: m for m in optimizer.variables if m.name in names}
+    if isinstance(optimizer, RuleOptimizer):
+        kept = optimizer.slots_of("momentum")
+        return {i: m for i, m in enumerate(kept) if m is not None}
+    names = [f"{path_of(v).replace('/', '_')}_momentum" for v in variables]
+    if len(set(names)) < len(names):
+        return {}
+    return {names.index(m.name): m for m in optimizer.variables if m.name in names}
 
 
 def _nothing() -> None:

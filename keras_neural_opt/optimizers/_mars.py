@@ -51,9 +51,10 @@ class MARS(RuleOptimizer):
         >>> optimizer = kno.optimizers.MARS(3e-3, weight_decay=0.1)
 
     Note:
-        The authors' MARS-AdamW in its approximate form, which takes the last batch's gradient for :math:`g_{t-1}`, and
-        0 for :math:`g_0`. Their separate rates and decays for vectors are not here. State: 12 bytes a float32
-        parameter. Sparse gradients are made dense.
+        MARS-AdamW in its approximate form, which takes the last batch's gradient for :math:`g_{t-1}` and 0 for
+        :math:`g_0`, as pytorch_optimizer has it; the authors' code adds epsilon after the bias correction, and corrects
+        matrices but not the kernels of convolutions. Their separate rates and decays for vectors are not here. State:
+        12 bytes a float32 parameter. Sparse gradients are made dense.
 
     References:
         Yuan, Liu, Wu, Zhou, Gu, MARS: Unleashing the Power of Variance Reduction for Training Large Models, 2024,

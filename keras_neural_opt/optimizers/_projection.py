@@ -50,7 +50,7 @@ def _projected(u: Any, p: Any, g: Any, delta: float, epsilon: float) -> tuple[An
 
 def _invariant(pp: Any, gg: Any, gp: Any, size: int, delta: float, epsilon: float) -> Any:
     lengths = native.maximum(native.sqrt(pp), epsilon) * native.maximum(native.sqrt(gg), epsilon)
-    return native.largest([gp / lengths])[0] < delta / math.sqrt(size)
+    return native.largest([gp / lengths])[0] < delta / math.sqrt(max(size, 1))
 
 
 def _along(pp: Any, pu: Any, epsilon: float) -> Any:

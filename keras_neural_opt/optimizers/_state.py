@@ -42,6 +42,10 @@ class NamedState:
         known = {id(v) for v in state.values()}
         return state | {f"extra.{i}": v for i, v in enumerate(v for v in self.own_variables if id(v) not in known)}
 
+    def slots_of(self, name: str) -> list[Any]:
+        """Return the state called `name`, in the order of the variables; empty if there is none."""
+        return list(self._plan.slots.get(name, ()))
+
     @property
     def own_variables(self) -> list[Any]:
         """The variables whose state is this optimizer's to save: a wrapped one saves its own."""

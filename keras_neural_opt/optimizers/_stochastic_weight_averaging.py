@@ -1,7 +1,6 @@
 """Stochastic weight averaging, and its Gaussian."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -48,6 +47,7 @@ class StochasticWeightAveraging(Wrapper):
     start_step: int
     period: int
     slots = ("average",)
+    averages = True
 
     def __init__(self, inner_optimizer: Any, start_step: int, period: int = 1, name: str | None = None) -> None:
         super().__init__(inner_optimizer, name=name)
@@ -70,11 +70,10 @@ class StochasticWeightAveraging(Wrapper):
         steps = int(self._effective_steps()) if self.built else 0
         return max(0, (steps - self.start_step) // self.period + 1)
 
-    def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
-        """Replace the variables by their average, if there is one; Keras calls it when `fit` ends."""
-        super().finalize_variable_values(var_list)
+    def finish(self, variables: list[Any]) -> None:
+        """Replace the variables by their average, if there is one."""
         if self.collected:
-            native.overwrite(self, list(var_list), self.slot("average", var_list))
+            native.overwrite(self, variables, self.slot("average", variables))
 
 
 @export

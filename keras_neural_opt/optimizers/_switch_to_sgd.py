@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
-
 from keras_neural_opt._core.arguments import fraction, integer, optional, positive
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.tensors import Tensors, add_scaled, bias_correction, scale
@@ -40,7 +38,8 @@ class SwitchToSGD(Wrapper):
         name: The name of this optimizer.
 
     Raises:
-        ValueError: An argument breaks its rule, or there is a learning rate without a step or a step without one.
+        ValueError: An argument breaks its rule; there is a learning rate without a step or a step without one; or the
+            inner optimizer scales the loss, averages weights or accumulates gradients, which belongs outside.
 
     Example:
         >>> import keras_neural_opt as kno
@@ -64,6 +63,7 @@ class SwitchToSGD(Wrapper):
     epsilon: float
     slots = ("velocity",)
     changes_gradients = True
+    rewrites_steps = True
 
     def __init__(
         self,
@@ -88,11 +88,9 @@ class SwitchToSGD(Wrapper):
                 f"{type(self).__name__}.learning_rate must be given together with at_step; received {learning_rate!r}"
                 f" and at_step={at_step!r}"
             )
-        inner = self.inner_optimizer
-        if inner.loss_scale_factor or isinstance(inner, keras.optimizers.LossScaleOptimizer):
+        if self.loss_scale_factor:
             raise ValueError(
-                f"{type(self).__name__}.inner_optimizer must not scale the loss, for SGD sees the scaled gradients; put"
-                f" LossScale around {type(self).__name__} instead; received {type(inner).__name__}"
+                f"{type(self).__name__}.inner_optimizer must not scale the loss: SGD sees the scaled gradients"
             )
         self.sgd_learning_rate = rate
 

@@ -1,6 +1,6 @@
 """The base of optimizers around another optimizer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import keras
@@ -47,15 +47,32 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
 
     slots: Sequence[str | Slot] = ()
     changes_gradients: bool = False
+    rewrites_steps: bool = False
+    averages: bool = False
 
     def __init__(self, inner_optimizer: Any, name: str | None = None) -> None:
         owner = type(self).__name__
         inner = checked_inner(owner, inner_optimizer)
+        self._refuse_what_does_not_go_inside(inner)
         name = optional(text(name)).check(owner, "name")
         with native.on_host():
             super().__init__(learning_rate=0.0, name=name)
         self.inner_optimizer = inner
         self._plan = _Plan()
+
+    def _refuse_what_does_not_go_inside(self, inner: Any) -> None:
+        owner, chain = type(self).__name__, list(_chain(inner))
+        if any(isinstance(x, keras.optimizers.LossScaleOptimizer) for x in chain):
+            raise ValueError(f"{owner}.inner_optimizer must not scale the loss; put LossScale around {owner} instead")
+        if not self.rewrites_steps:
+            return
+        # What such an optimizer keeps would belong to steps that are not taken.
+        if any(getattr(x, "averages", False) or x.use_ema for x in chain):
+            raise ValueError(
+                f"{owner}.inner_optimizer must not average weights; put the average around {owner} instead"
+            )
+        if self.changes_gradients and chain[-1].gradient_accumulation_steps:
+            raise ValueError(f"{owner}.inner_optimizer must not accumulate gradients: {owner} needs those of the step")
 
     # ---- What a subclass overrides
 
@@ -76,6 +93,13 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
             variables: The variables that had a gradient in this step.
             old: The values before it of those for which `needs_old_value` says so.
             step: The number of effective steps, this one included; an integer tensor.
+        """
+
+    def finish(self, variables: list[Any]) -> None:
+        """Do what is to be done when `fit` ends, after the inner optimizer did.
+
+        Args:
+            variables: The model's trainable variables.
         """
 
     def needs_old_value(self, variable: Any) -> bool:
@@ -203,6 +227,9 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
 
         def after() -> None:
             self.after(gradients, moved, old, step)
+            for variable in moved if self.rewrites_steps else ():
+                if getattr(variable, "constraint", None) is not None:
+                    variable.assign(variable.constraint(native.read(variable)))
 
         if self._steps_every_time:
             after()
@@ -223,11 +250,7 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
         inner = self.inner_optimizer
         if isinstance(inner, Wrapper):
             return inner._steps_every_time
-        return not (
-            inner.gradient_accumulation_steps
-            or getattr(inner, "nonfinite", "propagate") != "propagate"
-            or isinstance(inner, keras.optimizers.LossScaleOptimizer)
-        )
+        return not inner.gradient_accumulation_steps and getattr(inner, "nonfinite", "propagate") == "propagate"
 
     # ---- What the inner optimizer answers
 
@@ -245,6 +268,26 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
     def learning_rate(self, value: Any) -> None:
         self.inner_optimizer.learning_rate = value
 
+    @property
+    def loss_scale_factor(self) -> float | None:
+        """The loss scale of the inner optimizer; Keras' `LossScaleOptimizer` sets it to None."""
+        factor: float | None = self.inner_optimizer.loss_scale_factor
+        return factor
+
+    @loss_scale_factor.setter
+    def loss_scale_factor(self, value: float | None) -> None:
+        if hasattr(self, "inner_optimizer"):  # Keras' constructor sets it before there is one.
+            self.inner_optimizer.loss_scale_factor = value
+
+    def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
+        """Leave variables out of the weight decay of the inner optimizer; before it is built.
+
+        Args:
+            var_list: Variables to leave out.
+            var_names: Names or patterns, as the inner optimizer takes them.
+        """
+        self.inner_optimizer.exclude_from_weight_decay(var_list=var_list, var_names=var_names)
+
     def scale_loss(self, loss: Any) -> Any:
         """Return the loss as the inner optimizer wants it."""
         return self.inner_optimizer.scale_loss(loss)
@@ -258,9 +301,11 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
         Raises:
             ValueError: It was built for another model.
         """
-        if self.built:
-            check_model(self, var_list)
+        if not self.built or not all(native.has_value(v) for v in self.variables):
+            return  # A step failed and took the values with it: that error is the one to show.
+        check_model(self, var_list)
         self.inner_optimizer.finalize_variable_values(var_list)
+        self.finish(list(var_list))
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor arguments, JSON-ready."""
@@ -293,7 +338,18 @@ def checked_inner(owner: str, value: Any) -> Any:
         value = get(value)
     if not isinstance(value, keras.optimizers.Optimizer):
         raise ValueError(f"{owner}.inner_optimizer must be an optimizer or the name of one; received {value!r}")
+    if value.built:
+        raise ValueError(
+            f"{owner}.inner_optimizer must be new; received {type(value).__name__}, which is already built"
+        )
     return value
+
+
+def _chain(optimizer: Any) -> Iterator[Any]:
+    """Yield an optimizer and those inside of it."""
+    while optimizer is not None:
+        yield optimizer
+        optimizer = getattr(optimizer, "inner_optimizer", None)
 
 
 def _nothing() -> None:

@@ -69,6 +69,12 @@ def recalibrate_batch_norm(model: keras.Model, data: Any, batch_size: int = 32, 
     ]
     if not norms:
         return 0
+    if not all(layer.built for layer in norms):
+        raise ValueError(f"{OWNER}.model must be built; call it once on data, or fit it")
+    if any(getattr(layer, "renorm", False) for layer in norms):
+        raise ValueError(
+            f"{OWNER}.model must have no batch norm with renorm=True: its statistics are corrected otherwise"
+        )
     sums = [_Sums(layer) for layer in norms]
     with contextlib.ExitStack() as restored:
         for each in sums:
@@ -110,6 +116,8 @@ class _Sums:
             return outputs
 
         layer.call, layer.momentum = measured, 0.0
+        layer.moving_mean.assign(np.zeros(layer.moving_mean.shape))  # 0 times NaN would be NaN
+        layer.moving_variance.assign(np.zeros(layer.moving_mean.shape))
         try:
             yield
         finally:

@@ -279,7 +279,7 @@ SPECS = (
         variants=(
             {},
             {"warmup_steps": 7, "alpha": 3.0, "beta_3": 0.99},
-            {"beta_1": 0.0, "beta_2": 0.7, "beta_3": 0.9, "epsilon": 0.01},
+            {"beta_1": 0.0, "beta_2": 0.7, "beta_3": 0.9, "epsilon": 0.01, "warmup_steps": 5},
         ),
         arguments={
             **BETAS,

@@ -23,11 +23,12 @@ class AdEMAMix:
         alpha, beta_3 = self.alpha, self.beta_3
         if self.warmup_steps:
             part = t / self.warmup_steps
-            log_1, log_3 = np.log(self.beta_1), np.log(self.beta_3)
             alpha = min(part * self.alpha, self.alpha)
-            beta_3 = (
-                min(np.exp(log_1 * log_3 / ((1 - part) * log_3 + part * log_1)), self.beta_3) if part < 1 else beta_3
-            )
+            if part < 1 and self.beta_1 == 0:
+                beta_3 = self.beta_3 ** (1 / part)
+            elif part < 1:
+                log_1, log_3 = np.log(self.beta_1), np.log(self.beta_3)
+                beta_3 = min(np.exp(log_1 * log_3 / ((1 - part) * log_3 + part * log_1)), self.beta_3)
         m = state["momentum"] = self.beta_1 * state["momentum"] + (1 - self.beta_1) * g
         s = state["slow_momentum"] = beta_3 * state["slow_momentum"] + (1 - beta_3) * g
         v = state["velocity"] = self.beta_2 * state["velocity"] + (1 - self.beta_2) * g**2

@@ -148,15 +148,26 @@ def test_frozen_norms_and_all_else_stay_as_they_are():
         ((deep_model(), inputs(), 8, 0), r"recalibrate_batch_norm\.steps must be None or an integer >= 1"),
         ((deep_model(), None), r"recalibrate_batch_norm\.data must be arrays or a dataset; received NoneType"),
         ((deep_model(), inputs()[:0]), r"recalibrate_batch_norm\.data must have samples"),
+        (
+            (keras.Sequential([keras.layers.BatchNormalization()]), inputs()),
+            r"recalibrate_batch_norm\.model must be built",
+        ),
     ],
 )
 def test_bad_arguments_change_nothing(arguments: Any, message: str):
     model = arguments[0]
-    before = statistics(model) if isinstance(model, keras.Model) else []
+    before = statistics(model) if isinstance(model, keras.Model) and model.built else []
     with pytest.raises(ValueError, match=message):
         recalibrate(*arguments)
     if before:
         np.testing.assert_array_equal(np.concatenate(before), np.concatenate(statistics(model)))
+
+
+def test_statistics_that_are_nan_are_mended():
+    model, x = deep_model(), inputs()
+    model.get_layer("norm_1").moving_mean.assign(np.full(4, np.nan))
+    recalibrate(model, x, batch_size=50)
+    assert_equal_statistics(model, twin(model, [x]))
 
 
 def test_an_error_in_the_data_restores_the_statistics():

@@ -40,12 +40,14 @@ def test_nested_wrappers_equal_their_twins(way: str):
     start, micro_steps = start_values(), gradients(STEPS)
 
     def nested(inner: Any) -> Any:
-        averaged = optimizers.ExponentialMovingAverage(optimizers.Grokfast(inner, 0.8), 0.6, overwrite_frequency=5)
-        return optimizers.Lookahead(optimizers.Cautious(averaged), 3, 0.5, "pullback")
+        cautious = optimizers.Cautious(optimizers.Grokfast(inner, 0.8))
+        averaged = optimizers.ExponentialMovingAverage(cautious, 0.6, overwrite_frequency=5)
+        return optimizers.Lookahead(averaged, 3, 0.5, "pullback")
 
     def nested_twin(loop: Loop) -> oracles.Wrapped:
-        averaged = oracles.ExponentialMovingAverage(oracles.Grokfast(loop, 0.8), 0.6, overwrite_frequency=5)
-        return oracles.Lookahead(oracles.Cautious(averaged), 3, 0.5, "pullback")
+        cautious = oracles.Cautious(oracles.Grokfast(loop, 0.8))
+        averaged = oracles.ExponentialMovingAverage(cautious, 0.6, overwrite_frequency=5)
+        return oracles.Lookahead(averaged, 3, 0.5, "pullback")
 
     for inner in INNERS:
         expected = nested_twin(inner.twin()).start(start).run(micro_steps)
@@ -55,20 +57,79 @@ def test_nested_wrappers_equal_their_twins(way: str):
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("spec", "inner"), CASES)
 def test_counts_effective_steps(spec: WrapperSpec, inner: Inner, way: str):
-    """Accumulated micro-steps are no steps, nor are skipped ones."""
-    start, micro_steps = start_values(), gradients(2 * STEPS)
+    """Accumulated micro-steps are no steps."""
     if spec.sees_micro_steps:
-        pytest.skip("its gradients are those of micro-steps, by its definition")
+        pytest.skip("its gradients are those of micro-steps, or it refuses them: see below")
+    start, micro_steps = start_values(), gradients(2 * STEPS)
     twin = spec.twin(inner.twin(gradient_accumulation_steps=2)).start(start)
     result = run(spec.wrap(inner.make(gradient_accumulation_steps=2)), start, micro_steps, way)
     assert_follows(result.trajectory, twin.run(micro_steps), start, 1e-6)
-    if not inner.native:
-        micro_steps[6][2][1, 1] = np.nan
-        services = {"gradient_accumulation_steps": 2, "nonfinite": "skip"}
-        twin = spec.twin(inner.twin(**services)).start(start)
-        result = run(spec.wrap(inner.make(**services)), start, micro_steps, way)
-        assert_follows(result.trajectory, twin.run(micro_steps), start, 1e-6)
-        assert int(result.optimizer.iterations) == STEPS - 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("spec", SPECS, ids=str)
+def test_a_skipped_step_is_none(spec: WrapperSpec, way: str):
+    """Neither a wrapper's count nor what it keeps of gradients knows of a step with a NaN."""
+    start, micro_steps = start_values(), gradients(STEPS)
+    bad = [list(step) for step in micro_steps]
+    bad.insert(5, [np.full_like(g, np.nan) for g in micro_steps[0]])
+    twin = spec.twin(INNERS[0].twin()).start(start)
+    expected = twin.run(micro_steps)
+    result = run(spec.wrap(INNERS[0].make(nonfinite="skip")), start, bad, way)
+    assert_same(result.trajectory[5], result.trajectory[4], "variables after a skipped step")
+    assert_follows([*result.trajectory[:5], *result.trajectory[6:]], expected, start, 1e-6)
+    assert int(result.optimizer.iterations) == STEPS
+
+
+REWRITING = [spec for spec in SPECS if spec.cls.rewrites_steps]
+
+
+@pytest.mark.parametrize("spec", REWRITING, ids=str)
+def test_what_rewrites_steps_refuses_what_keeps_others(spec: WrapperSpec):
+    for inner in (
+        optimizers.Adam(use_ema=True),
+        keras.optimizers.SGD(use_ema=True),
+        optimizers.ExponentialMovingAverage("sgd"),
+        optimizers.Lookahead(optimizers.StochasticWeightAveraging("sgd", start_step=1)),
+    ):
+        with pytest.raises(ValueError, match=f"{spec.cls.__name__}.inner_optimizer must not average weights"):
+            spec.wrap(inner)
+    if spec.cls.changes_gradients:
+        with pytest.raises(ValueError, match=f"{spec.cls.__name__}.inner_optimizer must not accumulate gradients"):
+            spec.wrap(optimizers.Lookahead(optimizers.Adam(gradient_accumulation_steps=2)))
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=str)
+def test_loss_scaling_belongs_outside(spec: WrapperSpec):
+    for inner in (optimizers.LossScale("sgd"), keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD())):
+        with pytest.raises(ValueError, match=r"must not scale the loss"):
+            spec.wrap(inner)
+    inner = optimizers.Lookahead(optimizers.SGD(0.5, loss_scale_factor=8.0))
+    keras.optimizers.LossScaleOptimizer(inner)
+    assert inner.loss_scale_factor is inner.inner_optimizer.loss_scale_factor is None
+
+
+@pytest.mark.parametrize("spec", REWRITING, ids=str)
+def test_constraints_are_kept(spec: WrapperSpec):
+    start = start_values()
+    variables = make_variables(start)
+    for variable in variables:
+        variable.constraint = keras.constraints.NonNeg()
+    run_on(spec.wrap(optimizers.SGD(0.3)), variables, gradients(6))
+    assert all(np.all(value >= 0) for value in read(variables))
+    assert any(np.any(value > 0) for value in read(variables))
+
+
+def test_exclusions_from_weight_decay_reach_the_inner_optimizer():
+    optimizer = optimizers.Lookahead(optimizers.AdamW(1e-3))
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    assert optimizer.inner_optimizer.weight_decay_mask == ["!bias"]
+
+
+def test_a_pullback_needs_a_momentum():
+    for inner in (optimizers.SGD(0.1), keras.optimizers.Adagrad(0.1)):
+        with pytest.raises(ValueError, match=r"Lookahead\.pullback must be 'none'"):
+            optimizers.Lookahead(inner, pullback="reset").build(make_variables(start_values()))
 
 
 @pytest.mark.parametrize(("spec", "inner"), CASES)
@@ -196,9 +257,13 @@ def test_wraps_an_optimizer_by_its_name():
 
 def test_the_inner_optimizer_belongs_to_one_model():
     inner = keras.optimizers.SGD(0.1)
+    wrapper = optimizers.Lookahead(inner)
     inner.build([keras.Variable([1.0], name="first")])
     with pytest.raises(ValueError, match=r"Lookahead\.inner_optimizer must not .* built for first"):
-        optimizers.Lookahead(inner).build([keras.Variable([1.0])])
+        wrapper.build([keras.Variable([1.0])])
+    # What it has learned so far an average would take for nothing.
+    with pytest.raises(ValueError, match=r"Lookahead\.inner_optimizer must be new; received SGD"):
+        optimizers.Lookahead(inner)
 
 
 def test_every_wrapper_has_a_row():

@@ -159,8 +159,8 @@ SPECS = (
             ({"beta": 1.0}, "a number in [0, 1)"),
             ({"epsilon": 0}, "a number > 0"),
             (
-                {"inner_optimizer": optimizers.LossScale("adam")},
-                "not scale the loss, for SGD sees the scaled gradients",
+                {"inner_optimizer": optimizers.SGD(loss_scale_factor=8.0)},
+                "not scale the loss: SGD sees the scaled gradients",
             ),
         ),
     ),
