@@ -30,8 +30,8 @@ def test_list_takes_a_pattern(capsys: pytest.CaptureFixture[str], monkeypatch: p
 
 
 def test_list_suggests_a_name(capsys: pytest.CaptureFixture[str]):
-    assert main(["list", "adan"]) == 1
-    assert "no optimizer matches 'adan'; did you mean adam?" in capsys.readouterr().err
+    assert main(["list", "adem"]) == 1
+    assert "no optimizer matches 'adem'; did you mean adam?" in capsys.readouterr().err
 
 
 def test_another_backend_than_the_running_one_is_refused(capsys: pytest.CaptureFixture[str]):
