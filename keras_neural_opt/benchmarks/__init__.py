@@ -6,16 +6,22 @@ from keras_neural_opt.benchmarks._sparse_rows import sparse_rows
 from keras_neural_opt.benchmarks._step import step
 from keras_neural_opt.benchmarks._step_figure import losses, step_figure
 from keras_neural_opt.benchmarks._step_suite import step_suite
+from keras_neural_opt.benchmarks._train import train
+from keras_neural_opt.benchmarks._train_figure import batch_size_figure, ranked, train_figure
 from keras_neural_opt.benchmarks._trajectories import trajectory, trajectory_figure
 
 __all__ = [
+    "batch_size_figure",
     "environment",
     "fit",
     "losses",
+    "ranked",
     "sparse_rows",
     "step",
     "step_figure",
     "step_suite",
+    "train",
+    "train_figure",
     "trajectory",
     "trajectory_figure",
     "write_record",

@@ -1,24 +1,26 @@
-"""Measure speed, print a table, write the figures as JSON and the picture as SVG."""
+"""Measure speed and convergence, print a table, write the figures as JSON and the picture as SVG."""
 
 import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from keras_neural_opt.cli import _bench_train
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the sub-command."""
     parser.add_argument(
         "what",
-        choices=["step", "fit", "sparse-rows"],
+        choices=["step", "fit", "train", "sparse-rows"],
         help="step: one step against the backend's best peers; fit: an epoch of model.fit against Keras' Adam;"
-        " sparse-rows: an embedding's update, on tensorflow",
+        " train: steps and time to a target on real tasks, on jax; sparse-rows: an embedding's update, on tensorflow",
     )
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds; default %(default)s")
     parser.add_argument("--threads", type=int, help="processors to use; default all")
-    parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
+    parser.add_argument("--out", type=Path, help="write the figures to this JSON file; train: into this folder")
     parser.add_argument("--picture", type=Path, help="step: write a picture to this SVG file")
-    parser.add_argument("--optimizer", action="append", default=[], help="step: which, repeatable; default all")
+    parser.add_argument("--optimizer", action="append", default=[], help="step, train: which, repeatable; default all")
     parser.add_argument("--model", default="resnet50", help="step: resnet50, transformer, mlp or many")
     parser.add_argument(
         "--option",
@@ -27,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="cpu", help="step: cpu or gpu; default %(default)s")
     parser.add_argument("--suite", action="store_true", help="step: all that the documentation shows, in one file")
+    _bench_train.add_arguments(parser)
 
 
 def prepare(options: argparse.Namespace) -> None:
@@ -50,6 +53,9 @@ def run(options: argparse.Namespace) -> None:
 
     if options.picture and options.what != "step":
         raise ValueError("--picture goes with step")
+    if options.what == "train":
+        _bench_train.run(options)
+        return
     console = Console()
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("measuring", total=None)
