@@ -16,6 +16,7 @@ from tests.contracts.arguments_table import (
     POSITIVE,
     integer,
 )
+from tests.contracts.problem import OPTAX_STEPS
 from tests.contracts.subject import Spec, Subject
 from tests.oracles.adabelief import AdaBelief
 from tests.oracles.adabound import AdaBound
@@ -71,7 +72,7 @@ SPECS = (
         variants=({}, {"momentum": 0.9}, {"momentum": 0.8, "nesterov": True}),
         arguments={"momentum": FRACTION, "nesterov": FLAG},
         rate_of_quadratic=0.015,
-        on_rosenbrock={"learning_rate": 0.002, "momentum": 0.9},
+        on_optax_problems={"learning_rate": 0.002, "momentum": 0.9},
         keras_class=keras.optimizers.SGD,
         row_wise=lambda options: not options.get("momentum"),
     ),
@@ -82,7 +83,7 @@ SPECS = (
         variants=({}, {"beta_1": 0.8, "beta_2": 0.7, "epsilon": 0.01}, {"amsgrad": True, "beta_2": 0.8}),
         arguments=ADAM_ARGUMENTS,
         rate_of_quadratic=0.1,
-        on_rosenbrock={"learning_rate": 0.1},
+        on_optax_problems={"learning_rate": 0.02},
         keras_class=keras.optimizers.Adam,
     ),
     Spec(
@@ -92,7 +93,7 @@ SPECS = (
         variants=({}, {"amsgrad": True, "beta_2": 0.8}),
         arguments={**ADAM_ARGUMENTS, "weight_decay": NONNEGATIVE},
         rate_of_quadratic=0.1,
-        on_rosenbrock={"learning_rate": 0.1, "weight_decay": 0.0001},
+        on_optax_problems={"learning_rate": 0.02, "weight_decay": 0.0001},
         keras_class=keras.optimizers.AdamW,
         loop={"weight_decay": 0.004},
     ),
@@ -103,7 +104,7 @@ SPECS = (
         variants=({}, {"momentum": 0.5}, {"centered": True, "rho": 0.8}, {"centered": True, "momentum": 0.5}),
         arguments={"rho": FRACTION, "momentum": FRACTION, "epsilon": NONNEGATIVE, "centered": FLAG},
         rate_of_quadratic=0.1,
-        on_rosenbrock={"learning_rate": 0.003, "momentum": 0.9},
+        on_optax_problems={"learning_rate": 0.002, "momentum": 0.9},
         keras_class=keras.optimizers.RMSprop,
     ),
     Spec(
@@ -113,7 +114,7 @@ SPECS = (
         variants=({}, {"initial_accumulator_value": 0.01, "epsilon": 0.1}),
         arguments={"initial_accumulator_value": NONNEGATIVE, "epsilon": NONNEGATIVE},
         rate_of_quadratic=1.0,
-        on_rosenbrock={"learning_rate": 0.2},
+        on_optax_problems={"learning_rate": 0.5},
         keras_class=keras.optimizers.Adagrad,
         row_wise=lambda options: True,
     ),
@@ -124,7 +125,8 @@ SPECS = (
         variants=({}, {"rho": 0.8, "epsilon": 1e-4}),
         arguments={"rho": FRACTION, "epsilon": NONNEGATIVE},
         rate_of_quadratic=10.0,
-        on_rosenbrock={"learning_rate": 3.0},
+        # Its steps grow by themselves: one rate is too small for the parabola or too large for the valley.
+        on_optax_problems={"learning_rate": keras.optimizers.schedules.CosineDecay(5.0, OPTAX_STEPS)},
         keras_class=keras.optimizers.Adadelta,
         row_wise=lambda options: True,
     ),
@@ -135,7 +137,7 @@ SPECS = (
         variants=({}, {"beta_1": 0.8, "beta_2": 0.99, "epsilon": 0.01}, {"beta_2": 0.6}),
         arguments={"beta_1": FRACTION, "beta_2": FRACTION, "epsilon": NONNEGATIVE},
         rate_of_quadratic=0.1,
-        on_rosenbrock={"learning_rate": 0.002, "beta_2": 0.95},
+        on_optax_problems={"learning_rate": 0.02},
     ),
     Spec(
         optimizers.AdaBound,
@@ -153,7 +155,7 @@ SPECS = (
             "base_learning_rate": POSITIVE.default_of_others,
         },
         rate_of_quadratic=0.02,
-        on_rosenbrock={"learning_rate": 0.1},
+        on_optax_problems={"learning_rate": 0.1, "final_learning_rate": 0.001},
         with_any_rate={"base_learning_rate": 0.1},
     ),
     Spec(
@@ -174,7 +176,7 @@ SPECS = (
             "trust_ratio_mask": MASK,
         },
         rate_of_quadratic=1.0,
-        on_rosenbrock={"learning_rate": 0.1},
+        on_optax_problems={"learning_rate": 0.005},
     ),
     Spec(
         optimizers.LAMB,
@@ -183,7 +185,7 @@ SPECS = (
         variants=({}, {"decay_in_trust_ratio": False, "beta_1": 0.8, "beta_2": 0.7, "epsilon": 0.01}),
         arguments={**BETAS, "epsilon": NONNEGATIVE, "decay_in_trust_ratio": FLAG, "trust_ratio_mask": MASK},
         rate_of_quadratic=0.1,
-        on_rosenbrock={"learning_rate": 0.1},
+        on_optax_problems={"learning_rate": 0.002},
     ),
     Spec(
         optimizers.Nadam,
@@ -192,7 +194,7 @@ SPECS = (
         variants=({}, {"beta_1": 0.8, "beta_2": 0.7, "epsilon": 0.01}, {"momentum_decay": 0.004}, {"beta_1": 0.0}),
         arguments={**BETAS, "epsilon": NONNEGATIVE, "momentum_decay": POSITIVE},
         rate_of_quadratic=0.1,
-        on_rosenbrock={"learning_rate": 0.1},
+        on_optax_problems={"learning_rate": 0.02},
         keras_class=keras.optimizers.Nadam,
     ),
     Spec(
@@ -202,7 +204,7 @@ SPECS = (
         variants=({}, {"beta_1": 0.8, "beta_2": 0.7, "epsilon": 0.01}),
         arguments={**BETAS, "epsilon": NONNEGATIVE},
         rate_of_quadratic=0.1,
-        on_rosenbrock={"learning_rate": 0.1},
+        on_optax_problems={"learning_rate": 0.05},
         keras_class=keras.optimizers.Adamax,
     ),
     Spec(
@@ -212,7 +214,7 @@ SPECS = (
         variants=({}, {"beta_1": 0.8, "beta_2": 0.7, "epsilon": 0.01}),
         arguments={**BETAS, "epsilon": NONNEGATIVE},
         rate_of_quadratic=0.1,
-        on_rosenbrock={"learning_rate": 0.1},
+        on_optax_problems={"learning_rate": 0.02},
     ),
     Spec(
         optimizers.Yogi,
@@ -221,7 +223,7 @@ SPECS = (
         variants=({}, {"beta_1": 0.8, "beta_2": 0.7, "epsilon": 0.1, "initial_accumulator_value": 0.5}),
         arguments={**BETAS, "epsilon": NONNEGATIVE, "initial_accumulator_value": NONNEGATIVE},
         rate_of_quadratic=0.1,
-        on_rosenbrock={"learning_rate": 0.1},
+        on_optax_problems={"learning_rate": 0.02},
     ),
     Spec(
         optimizers.Adan,
@@ -230,7 +232,7 @@ SPECS = (
         variants=({}, {"beta_1": 0.8, "beta_2": 0.7, "beta_3": 0.9, "epsilon": 0.01}),
         arguments={**BETAS, "beta_3": FRACTION, "epsilon": NONNEGATIVE},
         rate_of_quadratic=0.1,
-        on_rosenbrock={"learning_rate": 0.1},
+        on_optax_problems={"learning_rate": 0.02},
     ),
     Spec(
         optimizers.AdamP,
@@ -246,7 +248,7 @@ SPECS = (
             "nesterov": FLAG,
         },
         rate_of_quadratic=0.1,
-        on_rosenbrock={"learning_rate": 0.1},
+        on_optax_problems={"learning_rate": 0.02},
     ),
     Spec(
         optimizers.SGDP,
@@ -261,7 +263,7 @@ SPECS = (
             "nesterov": FLAG,
         },
         rate_of_quadratic=0.002,
-        on_rosenbrock={"learning_rate": 0.002},
+        on_optax_problems={"learning_rate": 0.002},
     ),
     Spec(
         optimizers.ADOPT,
@@ -270,7 +272,7 @@ SPECS = (
         variants=({}, {"use_clipping": False, "beta_1": 0.8, "beta_2": 0.7, "epsilon": 0.5}),
         arguments={**BETAS, "epsilon": POSITIVE, "use_clipping": FLAG},
         rate_of_quadratic=0.1,
-        on_rosenbrock={"learning_rate": 0.1, "beta_2": 0.99},
+        on_optax_problems={"learning_rate": 0.02},
     ),
     Spec(
         optimizers.AdEMAMix,
@@ -289,7 +291,7 @@ SPECS = (
             "epsilon": NONNEGATIVE,
         },
         rate_of_quadratic=0.1,
-        on_rosenbrock={"learning_rate": 0.1, "beta_3": 0.99, "alpha": 1.0},
+        on_optax_problems={"learning_rate": 0.01, "beta_3": 0.99, "alpha": 1.0},
     ),
     Spec(
         optimizers.LazyAdam,
@@ -298,7 +300,7 @@ SPECS = (
         variants=({}, {"lazy_mask": None, "beta_1": 0.8, "beta_2": 0.7, "epsilon": 0.01}),
         arguments={**BETAS, "epsilon": NONNEGATIVE, "lazy_mask": MASK},
         rate_of_quadratic=0.1,
-        on_rosenbrock={"learning_rate": 0.1},
+        on_optax_problems={"learning_rate": 0.02},
         row_wise=lambda options: "lazy_mask" in options,
     ),
     Spec(
@@ -308,7 +310,7 @@ SPECS = (
         variants=({}, {"optimize_1d": True, "gamma": 0.5, "beta_1": 0.8, "beta_2": 0.7, "epsilon": 0.01}),
         arguments={**BETAS, "gamma": NONNEGATIVE, "epsilon": NONNEGATIVE, "optimize_1d": FLAG},
         rate_of_quadratic=0.1,
-        on_rosenbrock={"learning_rate": 0.1},
+        on_optax_problems={"learning_rate": 0.02},
     ),
     Spec(
         optimizers.NovoGrad,
@@ -317,7 +319,7 @@ SPECS = (
         variants=({}, {"beta_1": 0.8, "beta_2": 0.5, "epsilon": 0.1, "grad_averaging": True}),
         arguments={**BETAS, "epsilon": NONNEGATIVE, "grad_averaging": FLAG},
         rate_of_quadratic=0.01,
-        on_rosenbrock={"learning_rate": 0.01},
+        on_optax_problems={"learning_rate": 0.002},
     ),
     Spec(
         optimizers.Lion,
@@ -326,7 +328,7 @@ SPECS = (
         variants=({}, {"beta_1": 0.5, "beta_2": 0.8}),
         arguments=BETAS,
         rate_of_quadratic=0.05,
-        on_rosenbrock={"learning_rate": 0.01},
+        on_optax_problems={"learning_rate": 0.003, "beta_1": 0.95, "beta_2": 0.98},
         keras_class=keras.optimizers.Lion,
     ),
     Spec(
@@ -342,7 +344,7 @@ SPECS = (
             "relative_step": FLAG,
         },
         rate_of_quadratic=0.5,
-        on_rosenbrock={"learning_rate": 0.1},
+        on_optax_problems={"learning_rate": 0.005, "epsilon_2": 0.1},
         keras_class=keras.optimizers.Adafactor,
     ),
     Spec(
@@ -363,7 +365,7 @@ SPECS = (
             "clip_threshold": POSITIVE,
         },
         rate_of_quadratic=0.01,
-        on_rosenbrock={"learning_rate": 0.01},
+        on_optax_problems={"learning_rate": 0.01},
     ),
 )
 

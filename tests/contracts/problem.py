@@ -12,6 +12,7 @@ Gradients = Sequence[np.ndarray | None]
 # A scalar, a vector, a matrix and a convolution kernel.
 SHAPES: tuple[tuple[int, ...], ...] = ((), (3,), (4, 5), (2, 3, 2, 2))
 STEPS = 10
+OPTAX_STEPS = 5000  # half of those that optax's own tests of convergence take
 # Sizes that rise and fall, so that a maximum (AMSGrad), a bound or a clip matters in some steps and not in others.
 SIZES = (1.0, 0.3, 2.0, 0.2, 1.0, 0.5, 1.5, 0.4, 0.7, 1.0)
 # Of the largest displacement after ten steps. Every step rounds a float32 variable by at most 6e-8 of its size, which

@@ -11,6 +11,8 @@ from tests.contracts.problem import Arrays, Gradients, make_variables, read
 BACKEND = keras.backend.backend()
 WAYS = {"tensorflow": ("eager", "graph", "jit"), "jax": ("eager", "jit"), "torch": ("eager",)}[BACKEND]
 COMPILED = tuple(way for way in WAYS if way != "eager")
+# For each variable the gradient there, as a function of its value.
+Slopes = Sequence[Callable[[Any], Any]]
 
 
 @dataclass
@@ -88,3 +90,46 @@ def _jax_jit(result: Run) -> Callable[[list[Any]], None]:
             variable.assign(value)
 
     return step
+
+
+def run_long(optimizer: Any, variables: list[Any], slopes: Slopes, steps: int) -> None:
+    """Take many steps down `slopes`: in one compiled loop, where single calls would take most of the time."""
+    optimizer.build(variables)
+    {"tensorflow": _tf_loop, "jax": _jax_loop, "torch": _torch_loop}[BACKEND](optimizer, variables, slopes, steps)
+
+
+def _gradients(slopes: Slopes, values: Sequence[Any]) -> list[Any]:
+    return [slope(value) for slope, value in zip(slopes, values, strict=True)]
+
+
+def _torch_loop(optimizer: Any, variables: list[Any], slopes: Slopes, steps: int) -> None:
+    import torch
+
+    with torch.no_grad():
+        for _ in range(steps):
+            optimizer.apply(_gradients(slopes, [v.value for v in variables]), variables)
+
+
+def _tf_loop(optimizer: Any, variables: list[Any], slopes: Slopes, steps: int) -> None:
+    import tensorflow as tf
+
+    @tf.function(jit_compile=True)
+    def loop() -> None:
+        for _ in tf.range(steps):
+            optimizer.apply(_gradients(slopes, [tf.convert_to_tensor(v.value) for v in variables]), variables)
+
+    loop()
+
+
+def _jax_loop(optimizer: Any, variables: list[Any], slopes: Slopes, steps: int) -> None:
+    import jax
+
+    def step(_: Any, state: Any) -> Any:
+        values, kept = state
+        values, kept = optimizer.stateless_apply(kept, _gradients(slopes, values), values)
+        return list(values), list(kept)
+
+    start = [v.value for v in variables], [v.value for v in optimizer.variables]
+    values, kept = jax.jit(lambda state: jax.lax.fori_loop(0, steps, step, state))(start)
+    for variable, value in zip([*variables, *optimizer.variables], [*values, *kept], strict=True):
+        variable.assign(value)

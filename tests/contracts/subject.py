@@ -20,7 +20,7 @@ class Spec:
         variants: Choices of options. The first one is the class at its simplest.
         arguments: The kind of each hyperparameter, which says what it accepts.
         rate_of_quadratic: A rate that reaches the minimum of an ill-conditioned quadratic.
-        on_rosenbrock: Options, a rate among them, that reach the minimum of Rosenbrock's function.
+        on_optax_problems: Options, a rate among them, that reach the minima of optax's two problems.
         keras_class: Keras' own class of that name, with the same arguments, defaults and numerics.
         loop: What the twin's loop does by default for this class.
         with_any_rate: Options that the class needs when the first learning rate is 0 or not known.
@@ -33,7 +33,7 @@ class Spec:
     variants: tuple[Mapping[str, Any], ...]
     arguments: Mapping[str, Kind]
     rate_of_quadratic: float
-    on_rosenbrock: Mapping[str, Any]
+    on_optax_problems: Mapping[str, Any]
     keras_class: Callable[..., Any] | None = None
     loop: Mapping[str, Any] = field(default_factory=dict)
     with_any_rate: Mapping[str, Any] = field(default_factory=dict)

@@ -67,7 +67,7 @@ OPTIMIZERS: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {
     "refuses_two_kinds_of_clipping": (wrong.SwallowsErrors, {}),
     "refuses_a_bad_learning_rate_later": (wrong.KeepsItsRate, {}),
     "reaches_the_minimum_of_a_quadratic": (wrong.HardlyMoves, {}),
-    "reaches_the_minimum_of_rosenbrock": (wrong.HardlyMoves, {}),
+    "reaches_the_minima_of_optax": (wrong.HardlyMoves, {}),
     "two_fits_equal_the_twin_in_every_mode": (wrong.AveragesPerMicroStep, {}),
     "resumes_a_fit_exactly": (wrong.DropsItsState, {"momentum": 0.9}),
     "raises_when_a_compiled_fit_met_nan": (wrong.ignoring("SkipsInsteadToo", nonfinite="skip"), {}),
