@@ -197,14 +197,33 @@ def when(condition: Any, yes: Callable[[], Any], no: Callable[[], Any], variable
         write(variables, tf.cond(condition, pure(yes, variables, before), pure(no, variables, before)))
         return
 
-    def branch(run: Callable[[], Any]) -> Callable[[], Any]:
-        def body() -> Any:
-            run()
-            return tf.constant(0)
+    tf.cond(condition, _branch(yes), _branch(no))
 
-        return body
 
-    tf.cond(condition, branch(yes), branch(no))
+def _branch(run: Callable[[], Any]) -> Callable[[], Any]:
+    def body() -> Any:
+        run()
+        return tf.constant(0)
+
+    return body
+
+
+def step_when(optimizer: Any, condition: Any, step: Callable[[], Any], variables: Sequence[Any]) -> None:
+    """Run `step`, in which any optimizer may take a step that changes `variables`, if `condition` says so.
+
+    Keras' optimizers assign in ways that a scope does not note, so that `step` itself is the branch. They also call
+    `merge_call`, which a replica's conditional does not allow: here one conditional is around all replicas, which
+    `step` begins anew. The condition must be the same on each.
+    """
+    if tf.__internal__.distribute.strategy_supports_no_merge_call():
+        tf.cond(condition, _branch(step), _branch(lambda: None))
+        return
+
+    def on_all_replicas(strategy: Any, conditions: Any) -> None:
+        first = strategy.experimental_local_results(conditions)[0]
+        tf.cond(first, _branch(lambda: strategy.extended.call_for_each_replica(step)), _branch(lambda: None))
+
+    tf.distribute.get_replica_context().merge_call(on_all_replicas, args=(condition,))
 
 
 def _in_xla() -> bool:

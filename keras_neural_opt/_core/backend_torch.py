@@ -167,6 +167,12 @@ def when(condition: Any, yes: Callable[[], Any], no: Callable[[], Any], variable
     (yes if condition else no)()
 
 
+def step_when(optimizer: Any, condition: Any, step: Callable[[], Any], variables: Sequence[Any]) -> None:
+    """Run `step`, in which any optimizer may take a step that changes `variables`, if `condition` says so."""
+    if condition:
+        step()
+
+
 def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return `function` as one that runs as it is where `torch.compile` compiles a whole training step.
 

@@ -17,6 +17,7 @@ from keras_neural_opt.optimizers._base import RuleOptimizer
 from keras_neural_opt.optimizers._came import CAME
 from keras_neural_opt.optimizers._cautious import Cautious
 from keras_neural_opt.optimizers._exponential_moving_average import ExponentialMovingAverage
+from keras_neural_opt.optimizers._gradient_accumulation import GradientAccumulation
 from keras_neural_opt.optimizers._grokfast import Grokfast
 from keras_neural_opt.optimizers._lamb import LAMB
 from keras_neural_opt.optimizers._lars import LARS
@@ -56,6 +57,7 @@ __all__ = [
     "CAME",
     "Cautious",
     "ExponentialMovingAverage",
+    "GradientAccumulation",
     "Grokfast",
     "LAMB",
     "LARS",

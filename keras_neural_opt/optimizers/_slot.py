@@ -15,7 +15,7 @@ class Slot:
         name: Its name, which is also its name in saved files.
         initializer: A Keras initializer or its name, or `"value"` for the variable's own value. Defaults to zeros.
         shape: A function from the variable's shape to the slot's. Defaults to the variable's own shape.
-        dtype: The slot's dtype. Defaults to the variable's own.
+        dtype: The slot's dtype, or a function from the variable's dtype to it. Defaults to the variable's own.
 
     Example:
         >>> import keras_neural_opt as kno
@@ -26,7 +26,7 @@ class Slot:
     name: str
     initializer: Any = "zeros"
     shape: Callable[[tuple[int, ...]], tuple[int, ...]] | None = None
-    dtype: str | None = None
+    dtype: str | Callable[[str], str] | None = None
 
     def create(self, optimizer: Any, variable: Any) -> Any:
         """Return a new optimizer variable for this slot of `variable`."""
@@ -36,14 +36,16 @@ class Slot:
             def initializer(shape: Any, dtype: Any = None) -> Any:
                 return native.fresh(variable)
 
-        if self.shape is None and self.dtype is None:
+        dtype = self.dtype(variable.dtype) if callable(self.dtype) else self.dtype or variable.dtype
+        if self.shape is None and dtype == variable.dtype:
             # Keras then also copies the sharding layout and the device of the variable.
             return optimizer.add_variable_from_reference(variable, name=self.name, initializer=initializer)
         shape = tuple(variable.shape)
         return optimizer.add_variable(
             shape=self.shape(shape) if self.shape else shape,
             initializer=initializer,
-            dtype=self.dtype or variable.dtype,
+            dtype=dtype,
+            layout=None if self.shape else getattr(variable, "_layout", None),
             name=self.name,
         )
 

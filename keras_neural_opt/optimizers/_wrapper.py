@@ -46,9 +46,11 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
     """
 
     slots: Sequence[str | Slot] = ()
+    counters: Sequence[str] = ()
     changes_gradients: bool = False
     rewrites_steps: bool = False
     averages: bool = False
+    accumulates: bool = False
 
     def __init__(self, inner_optimizer: Any, name: str | None = None) -> None:
         owner = type(self).__name__
@@ -64,15 +66,18 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
         owner, chain = type(self).__name__, list(_chain(inner))
         if any(isinstance(x, keras.optimizers.LossScaleOptimizer) for x in chain):
             raise ValueError(f"{owner}.inner_optimizer must not scale the loss; put LossScale around {owner} instead")
-        if not self.rewrites_steps:
-            return
         # What such an optimizer keeps would belong to steps that are not taken.
-        if any(getattr(x, "averages", False) or x.use_ema for x in chain):
+        if self.rewrites_steps and any(getattr(x, "averages", False) or x.use_ema for x in chain):
             raise ValueError(
                 f"{owner}.inner_optimizer must not average weights; put the average around {owner} instead"
             )
-        if self.changes_gradients and chain[-1].gradient_accumulation_steps:
-            raise ValueError(f"{owner}.inner_optimizer must not accumulate gradients: {owner} needs those of the step")
+        if any(getattr(x, "accumulates", False) or x.gradient_accumulation_steps for x in chain):
+            if self.accumulates:
+                raise ValueError(f"{owner}.inner_optimizer must not accumulate gradients: {owner} does")
+            if self.rewrites_steps and self.changes_gradients:
+                raise ValueError(
+                    f"{owner}.inner_optimizer must not accumulate gradients: {owner} needs those of the step"
+                )
 
     # ---- What a subclass overrides
 
@@ -132,6 +137,9 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
         plan.positions = {id(v): i for i, v in enumerate(variables)}
         for slot in slots:
             plan.slots[slot.name] = [slot.create(self, v) for v in variables]
+        with native.on_host():
+            for name in self.counters:
+                plan.counters[name] = self.add_variable((), dtype="int", name=name, aggregation="only_first_replica")
         plan.pending, self._plan.pending = self._plan.pending, None
         self._plan = plan
         if plan.pending:

@@ -171,6 +171,25 @@ class Grokfast(Wrapped):
 
 
 @dataclass
+class GradientAccumulation(Wrapped):
+    """Ott et al., 2018, section 3.2: one step with the gradients of several calls, which wait until then."""
+
+    window: int = 2
+    reduction: str = "mean"
+    waiting: list[Gradients] = field(default_factory=list)
+
+    def apply(self, gradients: Gradients) -> None:
+        self.waiting.append([None if g is None else np.asarray(g, "float64") for g in gradients])
+        if len(self.waiting) < self.window:
+            return
+        divisor = self.window if self.reduction == "mean" else 1
+        given = [[g for g in of_one if g is not None] for of_one in zip(*self.waiting, strict=True)]
+        # What has no gradient in the last call stands still.
+        last, self.waiting = self.waiting[-1], []
+        self.inner.apply([None if g is None else sum(gs) / divisor for g, gs in zip(last, given, strict=True)])
+
+
+@dataclass
 class LayerwiseLearningRate(Wrapped):
     """Howard and Ruder, 2018, section 3.2: a factor for each variable's step."""
 

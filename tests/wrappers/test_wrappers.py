@@ -72,13 +72,15 @@ def test_a_skipped_step_is_none(spec: WrapperSpec, way: str):
     """Neither a wrapper's count nor what it keeps of gradients knows of a step with a NaN."""
     start, micro_steps = start_values(), gradients(STEPS)
     bad = [list(step) for step in micro_steps]
-    bad.insert(5, [np.full_like(g, np.nan) for g in micro_steps[0]])
+    first, last = 6, 6 + spec.window
+    bad[first:first] = [[np.full_like(g, np.nan) for g in micro_steps[0]]] * spec.window
     twin = spec.twin(INNERS[0].twin()).start(start)
     expected = twin.run(micro_steps)
     result = run(spec.wrap(INNERS[0].make(nonfinite="skip")), start, bad, way)
-    assert_same(result.trajectory[5], result.trajectory[4], "variables after a skipped step")
-    assert_follows([*result.trajectory[:5], *result.trajectory[6:]], expected, start, 1e-6)
-    assert int(result.optimizer.iterations) == STEPS
+    for values in result.trajectory[first:last]:
+        assert_same(values, result.trajectory[first - 1], "variables after a skipped step")
+    assert_follows([*result.trajectory[:first], *result.trajectory[last:]], expected, start, 1e-6)
+    assert int(result.optimizer.iterations) == STEPS // spec.window
 
 
 REWRITING = [spec for spec in SPECS if spec.cls.rewrites_steps]
@@ -97,6 +99,8 @@ def test_what_rewrites_steps_refuses_what_keeps_others(spec: WrapperSpec):
     if spec.cls.changes_gradients:
         with pytest.raises(ValueError, match=f"{spec.cls.__name__}.inner_optimizer must not accumulate gradients"):
             spec.wrap(optimizers.Lookahead(optimizers.Adam(gradient_accumulation_steps=2)))
+        with pytest.raises(ValueError, match=f"{spec.cls.__name__}.inner_optimizer must not accumulate gradients"):
+            spec.wrap(optimizers.Lookahead(optimizers.GradientAccumulation("adam", 2)))
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=str)
@@ -243,9 +247,8 @@ def assert_replicas_follow(mirrored: Any, make: Any, twin: oracles.Wrapped) -> N
 def test_refuses_bad_arguments(spec: WrapperSpec):
     name = spec.cls.__name__
     for bad, rule in spec.bad:
-        needed = {"start_step": 1} if issubclass(spec.cls, optimizers.StochasticWeightAveraging) else {}
         with pytest.raises(ValueError, match=name) as refused:
-            spec.cls(**{"inner_optimizer": "adam", **needed, **bad})
+            spec.cls(**{"inner_optimizer": "adam", **spec.needed, **bad})
         assert f" must {rule if rule.startswith('not') else f'be {rule}; received'}" in str(refused.value)
 
 

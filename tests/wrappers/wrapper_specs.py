@@ -1,7 +1,7 @@
 """The table of wrappers: one row a class and choice of options, with its twin, around three kinds of optimizers."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -49,6 +49,8 @@ class WrapperSpec:
         twin: Puts its float64 twin around a loop.
         bad: Bad values of arguments, with the rule that the error must name.
         sees_micro_steps: Whether it works with gradients, which are then those of every micro-step.
+        needed: The arguments that have no default.
+        window: How many calls make one step.
     """
 
     cls: type
@@ -57,6 +59,8 @@ class WrapperSpec:
     options: str = ""
     bad: tuple[tuple[dict[str, Any], str], ...] = ()
     sees_micro_steps: bool = False
+    needed: Mapping[str, Any] = field(default_factory=dict)
+    window: int = 1
 
     def __str__(self) -> str:
         return f"{self.cls.__name__},{self.options}" if self.options else self.cls.__name__
@@ -112,13 +116,15 @@ SPECS = (
         optimizers.StochasticWeightAveraging,
         lambda inner: optimizers.StochasticWeightAveraging(inner, start_step=3, period=2),
         lambda loop: oracles.StochasticWeightAveraging(loop, 3, 2),
-        bad=(({"start_step": 0}, INTEGER), ({"start_step": 1, "period": 0}, INTEGER)),
+        needed={"start_step": 1},
+        bad=(({"start_step": 0}, INTEGER), ({"period": 0}, INTEGER)),
     ),
     WrapperSpec(
         optimizers.SWAG,
         lambda inner: optimizers.SWAG(inner, start_step=2, period=1, rank=3),
         lambda loop: oracles.StochasticWeightAveraging(loop, 2, 1),
-        bad=(({"start_step": 1, "rank": 1}, "an integer >= 2"),),
+        needed={"start_step": 1},
+        bad=(({"rank": 1}, "an integer >= 2"),),
     ),
     WrapperSpec(
         optimizers.Cautious,
@@ -133,6 +139,33 @@ SPECS = (
         lambda loop: oracles.Grokfast(loop, 0.8, 1.5),
         sees_micro_steps=True,
         bad=(({"alpha": 1.0}, "a number in [0, 1)"), ({"amplification": -1}, "a number >= 0")),
+    ),
+    WrapperSpec(
+        optimizers.GradientAccumulation,
+        lambda inner: optimizers.GradientAccumulation(inner, 3),
+        lambda loop: oracles.GradientAccumulation(loop, 3),
+        sees_micro_steps=True,
+        needed={"steps": 2},
+        window=3,
+        bad=(
+            ({"steps": 0}, INTEGER),
+            ({"steps": 2.5}, INTEGER),
+            ({"reduction": "max"}, "one of 'mean', 'sum'"),
+            ({"inner_optimizer": optimizers.SGD(gradient_accumulation_steps=2)}, "not accumulate gradients"),
+            ({"inner_optimizer": keras.optimizers.SGD(gradient_accumulation_steps=2)}, "not accumulate gradients"),
+            (
+                {"inner_optimizer": optimizers.Lookahead(optimizers.GradientAccumulation("sgd", 2))},
+                "not accumulate gradients: GradientAccumulation does",
+            ),
+        ),
+    ),
+    WrapperSpec(
+        optimizers.GradientAccumulation,
+        lambda inner: optimizers.GradientAccumulation(inner, steps=2, reduction="sum"),
+        lambda loop: oracles.GradientAccumulation(loop, 2, "sum"),
+        "sum",
+        sees_micro_steps=True,
+        window=2,
     ),
     WrapperSpec(
         optimizers.LayerwiseLearningRate,
