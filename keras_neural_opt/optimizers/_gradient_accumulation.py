@@ -44,11 +44,11 @@ class GradientAccumulation(Wrapper):
         >>> slow = kno.optimizers.Lookahead(kno.optimizers.GradientAccumulation("radam", steps=4))
 
     Note:
-        As `optax.MultiSteps`, and as `gradient_accumulation_steps` of our optimizers, which is faster on TensorFlow
-        under XLA. That of Keras' optimizers fails under `tf.distribute.MirroredStrategy`. A variable without a gradient
-        in the last call of a window stands still, and what it had before is dropped. `iterations` counts steps, not
-        calls; a window goes on in the next epoch, the next `fit` and after loading. The sum is float32 also of float16
-        and bfloat16 variables. State: 4 bytes a float32 parameter besides the inner optimizer's.
+        As `optax.MultiSteps`, and as `gradient_accumulation_steps` of our optimizers; that of Keras' own fails under
+        `tf.distribute.MirroredStrategy`. A variable without a gradient in the last call of a window stands still, and
+        what it had before is dropped. `iterations` counts steps, not calls; a window goes on in the next epoch, the
+        next `fit` and after loading. Under `tf.distribute` every call sums the gradients over the replicas. State: 4
+        bytes a parameter, which is a float32 sum also for float16, besides the inner optimizer's.
 
     References:
         Ott, Edunov, Grangier, Auli, Scaling Neural Machine Translation, 2018, https://arxiv.org/abs/1806.00187

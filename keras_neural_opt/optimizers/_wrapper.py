@@ -20,10 +20,10 @@ export = registry.export
 class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
     """Base class: an optimizer that does something before or after each step of another one.
 
-    A subclass declares `slots`, its state for each variable, and overrides `before`, which may change the gradients (it
-    then sets `changes_gradients`), or `after`, which may change the variables. Both see gradients that are summed over
-    replicas, and run once per device; `after` runs after effective steps only. Everything else, the learning rate and
-    the clipping among it, is the inner optimizer's.
+    A subclass declares `slots`, its state for each variable, and `counters`, its integers. It overrides `before`, which
+    may change the gradients (it then sets `changes_gradients`), or `after`, which may change the variables. Both see
+    gradients that are summed over replicas, and run once per device; `after` runs after effective steps only.
+    Everything else, the learning rate and the clipping among it, is the inner optimizer's.
 
     Args:
         inner_optimizer: An optimizer of this library or of Keras, also a wrapped one, or a name that `get` takes.

@@ -386,6 +386,32 @@ def test_a_batch_norm_can_be_listened_to():
 
 
 @tensorflow_only
+def test_a_conditional_around_all_replicas(mirrored):
+    import tensorflow as tf
+
+    with mirrored.scope():
+        variable = keras.Variable([1.0])
+        optimizer = keras.optimizers.SGD(1.0)
+        optimizer.build([variable])
+
+    def step():
+        optimizer.apply([tf.constant([0.25])], [variable])
+
+    def cond(strategy, conditions):
+        first = strategy.experimental_local_results(conditions)[0]
+        tf.cond(first, lambda: strategy.extended.call_for_each_replica(step), lambda: None)
+
+    def replica(condition):
+        assert not tf.__internal__.distribute.strategy_supports_no_merge_call()
+        tf.distribute.get_replica_context().merge_call(cond, args=(condition,))
+
+    run = tf.function(lambda condition: mirrored.run(replica, args=(condition,)))
+    for condition, value in ((False, 1.0), (True, 0.5)):
+        run(tf.constant(condition))
+        assert variable.numpy().tolist() == [value]
+
+
+@tensorflow_only
 def test_gradients_that_are_summed_already(mirrored):
     import tensorflow as tf
 

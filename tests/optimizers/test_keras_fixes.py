@@ -81,6 +81,31 @@ def test_accumulation_and_overwriting_average_work_in_a_mirrored_fit(optimizers,
     np.testing.assert_allclose(fitted(mirrored.scope()), fitted(contextlib.nullcontext()), rtol=1e-5)
 
 
+def accumulating(optimizers):
+    """Return an optimizer of Keras that accumulates by itself, or with ours around it."""
+    if optimizers is kno.optimizers:
+        return kno.optimizers.GradientAccumulation(keras.optimizers.Adam(0.1), 2)
+    return keras.optimizers.Adam(0.1, gradient_accumulation_steps=2)
+
+
+@pytest.mark.slow
+@ours_and_keras("K3: merge_call inside a conditional", ["tensorflow"])
+def test_an_optimizer_of_keras_accumulates_in_a_mirrored_fit(optimizers, mirrored):
+    x, y = data()
+
+    def fitted(make, scope, batch):
+        keras.utils.set_random_seed(1)
+        with scope:
+            model = dense_model()
+            model.compile(make(), "mse")
+        model.fit(x, y, batch_size=batch, epochs=2, shuffle=False, verbose=0)
+        return model.get_weights()[0]
+
+    whole = fitted(lambda: keras.optimizers.Adam(0.1), contextlib.nullcontext(), 8)
+    mirrored_weights = fitted(lambda: accumulating(optimizers), mirrored.scope(), 4)
+    np.testing.assert_allclose(mirrored_weights, whole, rtol=1e-5)
+
+
 @pytest.mark.slow
 @ours_and_keras("K4: the average and the variable share a buffer after the first fit", ["jax"])
 def test_second_fit_with_moving_average(optimizers):

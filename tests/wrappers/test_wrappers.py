@@ -17,6 +17,7 @@ from tests.contracts.running import BACKEND, COMPILED, WAYS, run, run_on
 from tests.contracts.training import MODES, data, fit, linear_model
 from tests.oracles import wrappers as oracles
 from tests.oracles.loop import Loop
+from tests.oracles.nadam import Nadam
 from tests.oracles.sgd import SGD
 from tests.wrappers.wrapper_specs import INNERS, SPECS, Inner, WrapperSpec
 
@@ -52,6 +53,46 @@ def test_nested_wrappers_equal_their_twins(way: str):
     for inner in INNERS:
         expected = nested_twin(inner.twin()).start(start).run(micro_steps)
         assert_follows(run(nested(inner.make()), start, micro_steps, way).trajectory, expected, start, 2e-6)
+
+
+def layers_and_average(inner: Any) -> Any:
+    accumulated = optimizers.GradientAccumulation(optimizers.Cautious(optimizers.Grokfast(inner, 0.8)), 3)
+    layers = optimizers.LayerwiseLearningRate(accumulated, {"variable_1": 0.5, "variable_2": 0})
+    return optimizers.ExponentialMovingAverage(layers, 0.7, overwrite_frequency=2)
+
+
+def layers_and_average_twin(loop: Loop) -> oracles.Wrapped:
+    accumulated = oracles.GradientAccumulation(oracles.Cautious(oracles.Grokfast(loop, 0.8)), 3)
+    layers = oracles.LayerwiseLearningRate(accumulated, (1.0, 0.5, 0.0, 1.0))
+    return oracles.ExponentialMovingAverage(layers, 0.7, overwrite_frequency=2)
+
+
+ACCUMULATING = [
+    pytest.param(wrap, twin, id=name)
+    for name, wrap, twin in (
+        (
+            "inside Lookahead",
+            lambda inner: optimizers.Lookahead(optimizers.GradientAccumulation(inner, 2), 3, 0.5, "reset"),
+            lambda loop: oracles.Lookahead(oracles.GradientAccumulation(loop, 2), 3, 0.5, "reset"),
+        ),
+        (
+            "inside Grokfast",
+            lambda inner: optimizers.Grokfast(optimizers.GradientAccumulation(inner, 2, "sum"), 0.8),
+            lambda loop: oracles.Grokfast(oracles.GradientAccumulation(loop, 2, "sum"), 0.8),
+        ),
+        ("between others", layers_and_average, layers_and_average_twin),
+    )
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("wrap", "twin"), ACCUMULATING)
+def test_accumulation_goes_inside_and_around_others(wrap: Any, twin: Any, way: str):
+    """Outside of it are steps, not calls."""
+    start, micro_steps = start_values(), gradients(2 * STEPS)
+    for inner in INNERS:
+        expected = twin(inner.twin()).start(start).run(micro_steps)
+        assert_follows(run(wrap(inner.make()), start, micro_steps, way).trajectory, expected, start, 2e-6)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -217,6 +258,31 @@ def test_nested_wrappers_sum_gradients_once(mirrored: Any):
         )
 
 
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="mirrored variables are TensorFlow's")
+@pytest.mark.parametrize(("wrap", "twin"), ACCUMULATING)
+def test_accumulation_between_others_on_two_replicas(wrap: Any, twin: Any, mirrored: Any):
+    for inner in INNERS:
+        assert_replicas_follow(mirrored, lambda inner=inner: wrap(inner.make()), twin(inner.twin()))
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="mirrored variables are TensorFlow's")
+@pytest.mark.parametrize(
+    ("inner", "loop"),
+    [
+        (
+            lambda: keras.optimizers.SGD(0.5, weight_decay=0.1, global_clipnorm=0.5),
+            lambda: Loop(SGD(), 0.5, weight_decay=0.1, global_clipnorm=0.5),
+        ),
+        # It overrides what Keras' TensorFlow optimizer does for replicas.
+        (lambda: keras.optimizers.Nadam(0.1), lambda: Loop(Nadam(), 0.1)),
+    ],
+)
+def test_accumulation_around_what_asks_all_replicas(inner: Any, loop: Any, mirrored: Any):
+    """Weight decay and the override of a step call `merge_call`; clipping sees the summed gradients."""
+    twin = oracles.GradientAccumulation(loop(), 3)
+    assert_replicas_follow(mirrored, lambda: optimizers.GradientAccumulation(inner(), 3), twin)
+
+
 def assert_replicas_follow(mirrored: Any, make: Any, twin: oracles.Wrapped) -> None:
     import tensorflow as tf
 
@@ -241,6 +307,7 @@ def assert_replicas_follow(mirrored: Any, make: Any, twin: oracles.Wrapped) -> N
         step([tf.constant(g) for g in micro_step])
         trajectory.append(read(variables))
     assert_follows(trajectory, expected, start, 2e-6)
+    assert int(optimizer.iterations.numpy()) == twin.steps
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=str)
