@@ -9,6 +9,7 @@ from keras_neural_opt.benchmarks._step_suite import step_suite
 from keras_neural_opt.benchmarks._train import train
 from keras_neural_opt.benchmarks._train_figure import batch_size_figure, ranked, train_figure
 from keras_neural_opt.benchmarks._trajectories import trajectory, trajectory_figure
+from keras_neural_opt.benchmarks._wrappers import wrappers
 
 __all__ = [
     "batch_size_figure",
@@ -24,5 +25,6 @@ __all__ = [
     "train_figure",
     "trajectory",
     "trajectory_figure",
+    "wrappers",
     "write_record",
 ]

@@ -12,9 +12,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the sub-command."""
     parser.add_argument(
         "what",
-        choices=["step", "fit", "train", "sparse-rows"],
+        choices=["step", "fit", "train", "wrappers", "sparse-rows"],
         help="step: one step against the backend's best peers; fit: an epoch of model.fit against Keras' Adam;"
-        " train: steps and time to a target on real tasks, on jax; sparse-rows: an embedding's update, on tensorflow",
+        " train: steps and time to a target on real tasks, on jax; wrappers: what they add to a step;"
+        " sparse-rows: an embedding's update, on tensorflow",
     )
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds; default %(default)s")
     parser.add_argument("--threads", type=int, help="processors to use; default all")
@@ -28,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="step: plain, clip, decay, ema, accumulation, skip, 'mixed precision' or compile",
     )
     parser.add_argument("--device", default="cpu", help="step: cpu or gpu; default %(default)s")
-    parser.add_argument("--suite", action="store_true", help="step: all that the documentation shows, in one file")
+    parser.add_argument(
+        "--suite", nargs="?", const="base", help="step: all that the documentation shows, in one file: base or family"
+    )
     _bench_train.add_arguments(parser)
 
 
@@ -60,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("measuring", total=None)
         record = _record(options, lambda: progress.advance(task))
-    console.print(_table(record))
+    console.print(_table_of_wrappers(record) if options.what == "wrappers" else _table(record))
     for path in filter(None, (options.out, options.picture)):
         path.parent.mkdir(parents=True, exist_ok=True)
     if options.out:
@@ -71,15 +74,17 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _record(options: argparse.Namespace, advance: Callable[[], Any]) -> dict[str, Any]:
-    from keras_neural_opt.benchmarks import fit, sparse_rows, step, step_suite
+    from keras_neural_opt.benchmarks import fit, sparse_rows, step, step_suite, wrappers
 
     common: dict[str, Any] = {"rounds": options.rounds, "advance": advance}
     if options.what == "fit":
         return fit(**common)
+    if options.what == "wrappers":
+        return wrappers(model=options.model, **common)
     if options.what == "sparse-rows":
         return sparse_rows(**common)
     if options.suite:
-        return step_suite(device=options.device, **common)
+        return step_suite(options.suite, device=options.device, **common)
     return step(options.optimizer, options.model, options.option, device=options.device, **common)
 
 
@@ -105,3 +110,18 @@ def _cell(row: dict[str, Any], name: str) -> str:
     times, over = row["times"][name], row.get("ours_over", {}).get(name)
     ratio = f"  {over['wall']:.2f}x" if over else ""
     return f"{times['cpu_ms_min']:.2f} / {times['wall_ms_min']:.2f}{ratio}"
+
+
+def _table_of_wrappers(record: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table(title="milliseconds that a wrapper adds to a call of apply, and those of the call without it")
+    for heading in ("wrapper", "ours", "peer", ""):
+        table.add_column(heading, justify="left" if heading in ("wrapper", "") else "right")
+    for row in record["results"]:
+        peer = next((name for name in row if name not in ("wrapper", "ours")), None)
+        ours, theirs = (
+            f"{row[who]['adds_ms']:.2f} / {row[who]['bare_ms']:.2f}" if who else "" for who in ("ours", peer)
+        )
+        table.add_row(row["wrapper"], ours, theirs, peer or "")
+    return table

@@ -52,6 +52,26 @@ def test_all_optimizers_and_a_users_own_rules_are_measured():
     assert {"SGD", "Adam", "RAdam", "AdamByPrimitives", "AdamByOperators"} <= names
 
 
+def test_each_optimizer_is_in_one_suite(monkeypatch: pytest.MonkeyPatch):
+    from keras_neural_opt import optimizers
+    from keras_neural_opt.benchmarks import _step_suite
+
+    calls: list[list[str]] = []
+
+    def noted(names: list[str], model: str, option: str, *_: object) -> dict[str, object]:
+        calls.append(names)
+        return {"results": [(model, option)]}
+
+    monkeypatch.setattr(_step_suite, "step", noted)
+    assert ("resnet50", "clip") in benchmarks.step_suite()["results"]
+    base = set(max(calls, key=len)) - {"AdamByPrimitives", "AdamByOperators"}
+    calls.clear()
+    assert benchmarks.step_suite("family")["results"][0] == ("resnet50", "plain")
+    assert sorted([*base, *calls[0]]) == optimizers.available()
+    with pytest.raises(ValueError, match=r"step_suite\.suite must be one of 'base', 'family'"):
+        benchmarks.step_suite("all")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["AdamByPrimitives", "AdamByOperators"])
 def test_a_users_own_adam_is_adam(name: str):
