@@ -301,7 +301,9 @@ def runs_eagerly(x: Any) -> bool:
 def overwrite(optimizer: Any, variables: Sequence[Any], averages: Sequence[Any]) -> None:
     """Assign the values of `averages` to `variables`, outside of a step and on every device."""
     for variable, average in zip(variables, averages, strict=True):
-        optimizer._distribution_strategy.extended.update(_native(variable), lambda v, a: v.assign(a), args=(average,))
+        optimizer._distribution_strategy.extended.update(
+            _native(variable), lambda v, a: v.assign(tf.cast(a, v.dtype)), args=(average,)
+        )
 
 
 def has_value(variable: Any) -> bool:

@@ -6,6 +6,7 @@ from keras_neural_opt._core.arguments import closed_fraction, flag, integer, opt
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.scalars import minimum
 from keras_neural_opt._core.tensors import Tensors, lerp
+from keras_neural_opt.optimizers._slot import kept_wide
 from keras_neural_opt.optimizers._wrapper import Wrapper, export
 
 
@@ -38,7 +39,8 @@ class ExponentialMovingAverage(Wrapper):
 
     Note:
         Counts effective steps: Keras' `use_ema` also counts those that only accumulate, and its second `fit` fails on
-        JAX. Training goes on from the mean. State: 4 bytes a float32 parameter besides the inner optimizer's.
+        JAX. Training goes on from the mean. State: 4 bytes a parameter, also of half precision, besides the
+        inner optimizer's.
 
     References:
         Polyak, Juditsky, Acceleration of Stochastic Approximation by Averaging, 1992,
@@ -48,7 +50,7 @@ class ExponentialMovingAverage(Wrapper):
     momentum: float
     warm_up: bool
     overwrite_frequency: int | None
-    slots = ("average",)
+    slots = (kept_wide("average"),)
     averages = True
 
     def __init__(

@@ -5,12 +5,8 @@ from typing import Any
 from keras_neural_opt._core.arguments import choice, integer
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.tensors import Tensors, add_scaled
-from keras_neural_opt.optimizers._slot import Slot
+from keras_neural_opt.optimizers._slot import kept_wide
 from keras_neural_opt.optimizers._wrapper import Wrapper, export
-
-
-def _wide(dtype: str) -> str:
-    return "float32" if dtype in ("float16", "bfloat16") else dtype
 
 
 @export
@@ -56,7 +52,7 @@ class GradientAccumulation(Wrapper):
 
     steps: int
     reduction: str
-    slots = (Slot("gradient_sum", dtype=_wide),)
+    slots = (kept_wide("gradient_sum"),)
     counters = ("accumulation_phase",)
     changes_gradients = True
     accumulates = True

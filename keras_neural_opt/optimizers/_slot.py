@@ -50,6 +50,16 @@ class Slot:
         )
 
 
+def at_least_float32(dtype: str) -> str:
+    """Return the dtype of sums and averages over many steps: half precision rounds what each adds away."""
+    return "float32" if dtype in ("float16", "bfloat16") else dtype
+
+
+def kept_wide(name: str) -> Slot:
+    """Return the slot of a sum or an average, which is float32 at least."""
+    return Slot(name, dtype=at_least_float32)
+
+
 # Roles that the base gives to its own state.
 _RESERVED = (
     "iteration",

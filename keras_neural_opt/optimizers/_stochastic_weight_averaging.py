@@ -1,6 +1,7 @@
 """Stochastic weight averaging, and its Gaussian."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ import numpy as np
 from keras_neural_opt._core.arguments import integer, nonnegative
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.tensors import Tensors, lerp, square
+from keras_neural_opt.optimizers._slot import Slot, kept_wide
 from keras_neural_opt.optimizers._wrapper import Wrapper, export
 
 
@@ -37,7 +39,8 @@ class StochasticWeightAveraging(Wrapper):
         >>> optimizer = kno.optimizers.StochasticWeightAveraging("sgd", start_step=10_000, period=100)
 
     Note:
-        As `torch.optim.swa_utils.AveragedModel`. State: 4 bytes a float32 parameter besides the inner optimizer's.
+        As `torch.optim.swa_utils.AveragedModel`. State: 4 bytes a parameter, also of half precision, besides the inner
+        optimizer's.
 
     References:
         Izmailov, Podoprikhin, Garipov, Vetrov, Wilson, Averaging Weights Leads to Wider Optima and Better
@@ -46,7 +49,7 @@ class StochasticWeightAveraging(Wrapper):
 
     start_step: int
     period: int
-    slots = ("average",)
+    slots: Sequence[Slot] = (kept_wide("average"),)
     averages = True
 
     def __init__(self, inner_optimizer: Any, start_step: int, period: int = 1, name: str | None = None) -> None:
@@ -61,8 +64,12 @@ class StochasticWeightAveraging(Wrapper):
     def _collect(self, n: Any) -> None:
         """Take the weights as the `n`-th."""
         averages = self._plan.slots["average"]
-        values = Tensors(native.read_all(self._trainable_variables))
-        native.write(averages, lerp(Tensors(native.read_all(averages)), values, 1.0 / native.scalar(n)).tensors)
+        mean = lerp(Tensors(native.read_all(averages)), self._weights(), 1.0 / native.scalar(n))
+        native.write(averages, mean.tensors)
+
+    def _weights(self) -> Tensors:
+        """Return the weights in the averages' dtypes."""
+        return Tensors(native.dense(native.read_all(self._trainable_variables), self._plan.slots["average"]))
 
     @property
     def collected(self) -> int:
@@ -103,7 +110,7 @@ class SWAG(StochasticWeightAveraging):
         >>> optimizer = kno.optimizers.SWAG("sgd", start_step=10_000, period=100, rank=10)
 
     Note:
-        As the authors' code; a deviation is taken after the mean has moved. State: :math:`8 + 4K` bytes a float32
+        As the authors' code; a deviation is taken after the mean has moved. State: :math:`8 + 4K` bytes a
         parameter besides the inner optimizer's.
 
     References:
@@ -120,12 +127,12 @@ class SWAG(StochasticWeightAveraging):
         self.set_hyperparameters(rank=integer(rank, 2))
 
     @property
-    def slots(self) -> tuple[str, ...]:  # type: ignore[override]
-        return ("average", "square_average", *(f"deviation_{k}" for k in range(self.rank)))
+    def slots(self) -> tuple[Slot, ...]:  # type: ignore[override]
+        return tuple(map(kept_wide, ("average", "square_average", *(f"deviation_{k}" for k in range(self.rank)))))
 
     def _collect(self, n: Any) -> None:
         super()._collect(n)
-        squares, values = self._plan.slots["square_average"], Tensors(native.read_all(self._trainable_variables))
+        squares, values = self._plan.slots["square_average"], self._weights()
         native.write(squares, lerp(Tensors(native.read_all(squares)), square(values), 1.0 / native.scalar(n)).tensors)
         deviation = values - Tensors(native.read_all(self._plan.slots["average"]))
         for k in range(self.rank):
@@ -157,7 +164,8 @@ class SWAG(StochasticWeightAveraging):
             deviations = [keras.ops.convert_to_numpy(slots[f"deviation_{k}"][i]) for k in range(rank)]
             diagonal = np.sqrt(np.maximum(second - mean**2, 0.0)) * rng.standard_normal(mean.shape)
             low_rank = sum(x * d for x, d in zip(z, deviations, strict=True)) / math.sqrt(rank - 1)
-            variable.assign((mean + math.sqrt(scale / 2) * (diagonal + low_rank)).astype(variable.dtype))
+            drawn = mean + math.sqrt(scale / 2) * (diagonal + low_rank)
+            variable.assign(keras.ops.cast(drawn, variable.dtype))
 
 
 def _chosen(condition: Any, yes: Any, no: Any) -> Any:
