@@ -28,7 +28,7 @@ def step_suite(
     Args:
         suite: `"base"`: the optimizers that Keras had when it began, `RAdam`, `AdaBound` and a user's own Adam; Adam
             also with every option and on other models; on torch all of them on many small matrices, and compiled.
-            `"family"`: all others.
+            `"family"`: all others, and Adam to compare them with.
         rounds: Timed rounds of each.
         seed: Of variables and gradients.
         device: `"cpu"` or `"gpu"`.
@@ -49,7 +49,7 @@ def step_suite(
     # Only torch runs a step call by call, so that many small variables cost it more than their elements.
     on_torch = keras.backend.backend() == "torch"
     if suite == "family":
-        others = [name for name in optimizers.available() if name not in _BASE]
+        others = ["adam", *(name for name in optimizers.available() if name not in _BASE)]
         runs = [("resnet50", "plain", others)]
         runs += [("many", "plain", others)] if on_torch else []
     else:

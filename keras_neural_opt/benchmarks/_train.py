@@ -3,7 +3,7 @@
 import math
 import os
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -11,6 +11,7 @@ import keras
 
 from keras_neural_opt._core.arguments import check_arguments, choice, flag, integer
 from keras_neural_opt.benchmarks._threads import available_threads
+from keras_neural_opt.benchmarks._timing import interleaved
 from keras_neural_opt.benchmarks._train_contestants import Contestant, contestants
 from keras_neural_opt.benchmarks._train_data import data_folder
 from keras_neural_opt.benchmarks._train_tasks import TASKS, Task
@@ -22,6 +23,7 @@ _RATES_IN_FULL = (0.0, -0.25, 0.25, -0.5, 0.5, -0.75, 0.75, -1.0, 1.0, -1.5, 1.5
 _DECAYS = (1e-4,)
 _DECAYS_IN_FULL = (1e-5, 1e-4, 1e-3)
 _TUNING_SEED = 0
+_TIMED_STEPS, _TIMED_ROUNDS = 5, 15
 
 
 def train(
@@ -73,10 +75,11 @@ def train(
     from keras_neural_opt.benchmarks._train_run import Trainer
 
     trainer = Trainer(chosen, loaded)
-    results = [
-        {"optimizer": name, **_measured(chosen, trainer, everyone[name], seeds, full, advance or _nothing)}
-        for name in names or everyone
-    ]
+    results, winners = [], {}
+    for name in names or everyone:
+        row, winners[name] = _tuned(chosen, trainer, everyone[name], seeds, full, advance or _nothing)
+        results.append({"optimizer": name, **row})
+    times = step_times(trainer, winners)
     return {
         "benchmark": "train",
         "task": task,
@@ -90,8 +93,27 @@ def train(
         "seeds": seeds,
         "full": full,
         "threads": available_threads(),
-        "results": results,
+        "results": [with_time(row, times[row["optimizer"]]) for row in results],
     }
+
+
+def step_times(trainer: Any, winners: Mapping[str, Callable[[], Any]]) -> dict[str, dict[str, float]]:
+    """Return the median milliseconds of a step of training, forward and backward pass included, on both clocks.
+
+    All take turns, once training is over: between two runs of it the machine may have become slower.
+    """
+    steps = {name: trainer.steps(make, _TIMED_STEPS) for name, make in winners.items()}
+    return {
+        name: {clock: round(statistics.median(times) / _TIMED_STEPS, 3) for clock, times in clocks.items()}
+        for name, clocks in interleaved(steps, _TIMED_ROUNDS).items()
+    }
+
+
+def with_time(row: Mapping[str, Any], step_ms: Mapping[str, float]) -> dict[str, Any]:
+    """Return a row of a record with the times of a step, and the seconds to the target, which follow from them."""
+    steps = row["median_steps"]
+    seconds = None if steps is None else round(steps * step_ms["wall"] / 1e3, 3)
+    return {**row, "step_ms": step_ms, "seconds": seconds}
 
 
 def runs_of(full: bool, seeds: int) -> int:
@@ -99,19 +121,19 @@ def runs_of(full: bool, seeds: int) -> int:
     return len(_RATES_IN_FULL if full else _RATES) + len(_DECAYS_IN_FULL if full else _DECAYS) + seeds
 
 
-def _measured(
+def _tuned(
     task: Task, trainer: Any, contestant: Contestant, seeds: int, full: bool, advance: Callable[[], Any]
-) -> dict[str, Any]:
-    runs = []
+) -> tuple[dict[str, Any], Callable[[], Any]]:
+    """Return what tuning and training came to, and what makes the winner."""
 
     @cache
     def maker(decay: float) -> Callable[[], Any]:
         return lambda: contestant.make(contestant.rate, decay)
 
     def run(rate: float, decay: float, seed: int, longest: int) -> dict[str, Any]:
-        runs.append(trainer.run(maker(decay), seed, rate, longest))
+        scores = trainer.run(maker(decay), seed, rate, longest)
         advance()
-        return {"learning_rate": rate, "weight_decay": decay, **_outcome(task, runs[-1].scores)}
+        return {"learning_rate": rate, "weight_decay": decay, **_outcome(task, scores)}
 
     rates = [_rounded(contestant.rate * 10**power) for power in (_RATES_IN_FULL if full else _RATES)]
     decays = [_rounded(part / contestant.rate) for part in (_DECAYS_IN_FULL if full else _DECAYS)]
@@ -134,21 +156,16 @@ def _measured(
     final = [run(won["learning_rate"], won["weight_decay"], 1 + seed, task.steps) for seed in range(seeds)]
     steps = [outcome["steps"] for outcome in final]
     middle = statistics.median_high(math.inf if x is None else x for x in steps)
-    ms = {
-        clock: round(statistics.median(x for each in runs for x in getattr(each, f"{clock}_ms")), 3)
-        for clock in ("cpu", "wall")
-    }
-    return {
+    row = {
         "learning_rate": won["learning_rate"],
         "weight_decay": won["weight_decay"],
         "rate_at_edge": won["learning_rate"] in (min(rates), max(rates)),
         "steps": steps,
         "median_steps": None if middle == math.inf else middle,
         "scores": [outcome["score"] for outcome in final],
-        "step_ms": ms,
-        "seconds": None if middle == math.inf else round(middle * ms["wall"] / 1e3, 3),
         "trials": trials,
     }
+    return row, maker(won["weight_decay"])
 
 
 def _outcome(task: Task, scores: Sequence[float]) -> dict[str, Any]:

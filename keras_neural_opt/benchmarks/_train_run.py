@@ -5,9 +5,7 @@ computes convolutions many times as slowly on CPUs.
 """
 
 import math
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -19,15 +17,6 @@ from keras_neural_opt.benchmarks._train_data import Data
 from keras_neural_opt.benchmarks._train_tasks import Task
 
 _WARM_UP = 0.1  # of the steps
-
-
-@dataclass
-class Run:
-    """What came of a run: the score at each evaluation, and the milliseconds of a step on both clocks."""
-
-    scores: list[float] = field(default_factory=list)
-    cpu_ms: list[float] = field(default_factory=list)
-    wall_ms: list[float] = field(default_factory=list)
 
 
 class Trainer:
@@ -48,8 +37,10 @@ class Trainer:
         self._score = jax.jit(self._score_of)
         self._steps: dict[Any, Any] = {}
 
-    def run(self, make: Callable[[], Any], seed: int, rate: float, longest: int) -> Run:
+    def run(self, make: Callable[[], Any], seed: int, rate: float, longest: int) -> list[float]:
         """Train from new weights until the target is reached, the loss is not finite, or `longest` steps are done.
+
+        Returns the score at each evaluation.
 
         Args:
             make: Makes the optimizer, of any learning rate. What it makes is compiled when it comes first.
@@ -57,26 +48,40 @@ class Trainer:
             rate: The learning rate, after the warm-up.
             longest: No more steps than this.
         """
-        task, run = self._task, Run()
+        task, scores = self._task, list[float]()
         step, rates, state = self._begun(make, seed)
         batches = np.random.default_rng(seed)
         starts = len(self._training[0]) - (task.context or 0)
         for begin in range(0, min(longest, task.steps), task.every):
             numbers = range(begin, min(begin + task.every, task.steps))
             chosen = batches.integers(0, starts, (len(numbers), task.batch), "int32")
-            cpu, wall = time.process_time(), time.perf_counter()
             for number, batch in zip(numbers, chosen, strict=True):
                 now = np.float32(rate * warm_up_and_cosine(number, task.steps))
                 for i in rates:
                     state[2][i] = now
                 state, loss = step(state, batch, self._training)
-            finite = bool(np.isfinite(loss))  # Reading it waits for the last step.
-            run.cpu_ms.append(1e3 * (time.process_time() - cpu) / len(numbers))
-            run.wall_ms.append(1e3 * (time.perf_counter() - wall) / len(numbers))
-            run.scores.append(float(self._score(state[:2], self._held_out)) if finite else math.nan)
-            if not finite or task.arrived(run.scores[-1]):
+            finite = bool(np.isfinite(loss))
+            scores.append(float(self._score(state[:2], self._held_out)) if finite else math.nan)
+            if not finite or task.arrived(scores[-1]):
                 break
-        return run
+        return scores
+
+    def steps(self, make: Callable[[], Any], count: int) -> Callable[[], None]:
+        """Return a function that takes `count` steps, at a rate of 0, and waits for the last.
+
+        Args:
+            make: Makes the optimizer; the same as for `run`.
+            count: How many.
+        """
+        step, _, state = self._begun(make, 0)
+        held, batch = [state], np.arange(self._task.batch, dtype="int32")
+
+        def take() -> None:
+            for _ in range(count):
+                held[0], loss = step(held[0], batch, self._training)
+            jax.block_until_ready(loss)
+
+        return take
 
     def _begun(self, make: Callable[[], Any], seed: int) -> tuple[Any, list[int], Any]:
         """Return the compiled step, where its state has the learning rate, and the state to begin with."""

@@ -32,12 +32,13 @@ class Recorded:
         self.calls.append((rate, decay, seed, longest))
         scores = self.scores(rate, decay, seed)[: math.ceil(longest / 10)]
         arrived = [k for k, score in enumerate(scores) if score >= 0.9]
-        scores = scores[: arrived[0] + 1] if arrived else scores
-        return type("Run", (), {"scores": scores, "cpu_ms": [2.0], "wall_ms": [4.0]})()
+        return scores[: arrived[0] + 1] if arrived else scores
 
 
-def measured(trainer, seeds=3, full=False, task=TASK):
-    return _train._measured(task, trainer, Contestant(lambda rate, decay: decay, 0.1), seeds, full, lambda: None)
+def tuned(trainer, seeds=3, full=False):
+    row, winner = _train._tuned(TASK, trainer, Contestant(lambda rate, decay: decay, 0.1), seeds, full, lambda: None)
+    assert winner() == row["weight_decay"]
+    return row
 
 
 def arrives_after(steps):
@@ -53,7 +54,7 @@ def test_the_winner_needs_the_fewest_steps_and_runs_again_with_new_seeds():
         return arrives_after({0.1: 40, 0.316: 30}.get(rate, 50))
 
     trainer = Recorded(scores)
-    row = measured(trainer)
+    row = tuned(trainer)
     # The middle first; nobody is trained for longer than the best so far; the decay is tried at the best rate.
     assert [call[:1] + call[2:] for call in trainer.calls[:6]] == [
         (0.1, 0, 50), (0.0316, 0, 40), (0.316, 0, 40), (0.01, 0, 30), (1.0, 0, 30), (0.316, 0, 30),
@@ -62,23 +63,40 @@ def test_the_winner_needs_the_fewest_steps_and_runs_again_with_new_seeds():
     assert trainer.calls[6:] == [(0.316, 0.001, seed, 50) for seed in (1, 2, 3)]
     assert (row["learning_rate"], row["weight_decay"], row["rate_at_edge"]) == (0.316, 0.001, False)
     assert (row["steps"], row["median_steps"]) == ([20, 30, None], 30)
-    assert row["step_ms"] == {"cpu": 2.0, "wall": 4.0}
-    assert row["seconds"] == 0.12
+    assert _train.with_time(row, {"cpu": 2.0, "wall": 4.0})["seconds"] == 0.12
     assert [trial["steps"] for trial in row["trials"]] == [40, None, 30, None, None, 20]
 
 
 def test_without_an_arrival_the_best_last_score_wins():
     trainer = Recorded(lambda rate, decay, seed: [0.8, math.nan] if rate == 0.316 else [0.8, rate / 2])
-    row = measured(trainer, seeds=2)
+    row = tuned(trainer, seeds=2)
     assert (row["learning_rate"], row["rate_at_edge"]) == (1.0, True)
-    assert (row["steps"], row["median_steps"], row["seconds"]) == ([None, None], None, None)
+    assert (row["steps"], row["median_steps"]) == ([None, None], None)
+    assert _train.with_time(row, {"wall": 4.0})["seconds"] is None
     assert [t["score"] for t in row["trials"]] == [0.05, 0.0158, None, 0.005, 0.5, 0.5]
     json.dumps(row, allow_nan=False)
 
 
+def test_the_steps_of_the_winners_take_turns():
+    class Steps:
+        taken = ""
+
+        def steps(self, make, count):
+            def take():
+                Steps.taken += make() * count
+
+            return take
+
+    times = _train.step_times(Steps(), {"a": lambda: "a", "b": lambda: "b"})
+    assert set(times) == {"a", "b"}
+    assert set(times["a"]) == {"cpu", "wall"}
+    assert len(Steps.taken) == 2 * 5 * (7 + 15)
+    assert "aaaaabbbbbbbbbbaaaaaaaaaabbbbb" in Steps.taken
+
+
 def test_the_full_grid_is_finer_and_wider():
     trainer = Recorded(lambda rate, decay, seed: [0.1])
-    row = measured(trainer, seeds=1, full=True)
+    row = tuned(trainer, seeds=1, full=True)
     rates = sorted({trial["learning_rate"] for trial in row["trials"]})
     assert len(rates) == 11
     assert rates[-1] / rates[0] == pytest.approx(1000, rel=0.02)
@@ -155,7 +173,8 @@ def test_a_run_is_an_ordinary_training(monkeypatch: pytest.MonkeyPatch):
         return optimizers.AdamW(1.0, weight_decay=0.1)
 
     trainer.run(make, 1, 0.3, 20)  # leaves nothing to the next one
-    scores = trainer.run(make, 7, 0.05, 20).scores
+    trainer.steps(make, 3)()
+    scores = trainer.run(make, 7, 0.05, 20)
     keras.utils.set_random_seed(7)
     model = network()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -168,8 +187,8 @@ def test_a_run_is_an_ordinary_training(monkeypatch: pytest.MonkeyPatch):
         expected.append(model.evaluate(x[30:], y[30:], verbose=0)[1])
     np.testing.assert_allclose(scores, expected, atol=1e-6)
     assert len({round(score, 3) for score in scores}) > 1
-    assert len(trainer.run(make, 7, 0.05, 10).scores) == 2
-    assert len(trainer.run(make, 7, math.inf, 20).scores) == 1
+    assert len(trainer.run(make, 7, 0.05, 10)) == 2
+    assert len(trainer.run(make, 7, math.inf, 20)) == 1
 
 
 @on_jax
