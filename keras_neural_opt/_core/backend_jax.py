@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import keras
 from jax.experimental import sparse
 
-from keras_neural_opt._core.pure_branch import pure
+from keras_neural_opt._core.branches import nothing, pure
 
 sqrt, expm1, sin, sign, where = jnp.sqrt, jnp.expm1, jnp.sin, jnp.sign, jnp.where
 minimum, maximum, isfinite = jnp.minimum, jnp.maximum, jnp.isfinite
@@ -131,7 +131,7 @@ def when(condition: Any, yes: Callable[[], Any], no: Callable[[], Any], variable
 
 def step_when(optimizer: Any, condition: Any, step: Callable[[], Any], variables: Sequence[Any]) -> None:
     """Run `step`, in which any optimizer may take a step that changes `variables`, if `condition` says so."""
-    when(condition, step, lambda: None, variables)
+    when(condition, step, nothing, variables)
 
 
 def update(optimizer: Any, gradients: list[Any], variables: list[Any], step: Callable[..., Any]) -> Any:

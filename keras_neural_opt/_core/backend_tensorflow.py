@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
-from keras_neural_opt._core.pure_branch import pure
+from keras_neural_opt._core.branches import nothing, pure
 
 sqrt, expm1, sin, sign, where = tf.sqrt, tf.math.expm1, tf.sin, tf.sign, tf.where
 minimum, maximum, isfinite = tf.minimum, tf.maximum, tf.math.is_finite
@@ -216,12 +216,12 @@ def step_when(optimizer: Any, condition: Any, step: Callable[[], Any], variables
     `step` begins anew. The condition must be the same on each.
     """
     if tf.__internal__.distribute.strategy_supports_no_merge_call():
-        tf.cond(condition, _branch(step), _branch(lambda: None))
+        tf.cond(condition, _branch(step), _branch(nothing))
         return
 
     def on_all_replicas(strategy: Any, conditions: Any) -> None:
         first = strategy.experimental_local_results(conditions)[0]
-        tf.cond(first, _branch(lambda: strategy.extended.call_for_each_replica(step)), _branch(lambda: None))
+        tf.cond(first, _branch(lambda: strategy.extended.call_for_each_replica(step)), _branch(nothing))
 
     tf.distribute.get_replica_context().merge_call(on_all_replicas, args=(condition,))
 

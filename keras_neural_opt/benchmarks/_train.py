@@ -72,7 +72,7 @@ def train(
     chosen, folder = TASKS[task], data_folder(data)
     loaded = chosen.data(folder)
     # Here, for JAX need not be installed to import the package.
-    from keras_neural_opt.benchmarks._train_run import Trainer
+    from keras_neural_opt.benchmarks._train_jax import Trainer
 
     trainer = Trainer(chosen, loaded)
     results, winners = [], {}

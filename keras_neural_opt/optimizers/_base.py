@@ -24,11 +24,13 @@ from keras_neural_opt._core.arguments import (
     text,
 )
 from keras_neural_opt._core.backend import HOST_SCALARS, native
+from keras_neural_opt._core.branches import nothing
 from keras_neural_opt._core.running import run
 from keras_neural_opt._core.tensors import Scalar, Tensors, add_scaled, ema
 from keras_neural_opt.optimizers import _mask
 from keras_neural_opt.optimizers._checks import (
     LearningRateSchedule,
+    as_lists,
     check_gradients,
     check_learning_rate,
     check_transforms,
@@ -296,12 +298,9 @@ class RuleOptimizer(KerasInterface):
         Raises:
             ValueError: Gradients and variables do not match. Nothing was changed then.
         """
-        gradients = list(grads)
+        gradients, variables = as_lists(self, grads, trainable_variables)
         if not gradients:
             return
-        if trainable_variables is None and not self.built:
-            raise ValueError(f"{type(self).__name__}.apply needs the variables on its first call, or build() before it")
-        variables = list(self._trainable_variables if trainable_variables is None else trainable_variables)
         layout = self._plan.layouts.get(tuple(map(id, variables)))
         fits = layout is not None and layout.fits(gradients)
         if not fits:
@@ -400,9 +399,9 @@ class RuleOptimizer(KerasInterface):
             # A compiled step cannot raise: from the first bad one on nothing changes, until `fit` ends and raises.
             finite = finite & (native.read(self.skipped) == 0)
         step = partial(self._step, gradients, layout, context)
-        native.when(finite, step, _nothing, self._assignable())
+        native.when(finite, step, nothing, self._assignable())
         # Apart: XLA copies all state where the other branch of its conditional changes anything, be it one number.
-        native.when(finite, _nothing, lambda: _count(self.skipped), [self.skipped])
+        native.when(finite, nothing, lambda: _count(self.skipped), [self.skipped])
 
     def _step(
         self, gradients: Tensors, layout: Layout, context: GradientContext, rows: Sequence[tuple[Any, Any]] = ()
@@ -462,7 +461,7 @@ class RuleOptimizer(KerasInterface):
         native.write(averages, mean.tensors)
         if self.ema_overwrite_frequency:
             due = (done + 1) % self.ema_overwrite_frequency == 0
-            native.when(due, lambda: _overwrite(variables, averages), _nothing, self._trainable_variables)
+            native.when(due, lambda: _overwrite(variables, averages), nothing, self._trainable_variables)
 
     def _assignable(self) -> list[Any]:
         return [*self.variables, *self._trainable_variables]
@@ -500,7 +499,3 @@ def _largest(dtype: str) -> int:
 
 def _overwrite(variables: list[Any], averages: list[Any]) -> None:
     native.write(variables, [native.copy(a) for a in native.read_all(averages)])
-
-
-def _nothing() -> None:
-    pass

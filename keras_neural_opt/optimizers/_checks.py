@@ -14,6 +14,18 @@ from keras_neural_opt.transforms import GradientTransform
 LearningRateSchedule = keras.optimizers.schedules.LearningRateSchedule
 
 
+def as_lists(optimizer: Any, grads: Sequence[Any], variables: Sequence[Any] | None) -> tuple[list[Any], list[Any]]:
+    """Return what a call of `apply` was given; the variables are those that the optimizer was built for by default."""
+    gradients = list(grads)
+    if variables is not None:
+        return gradients, list(variables)
+    if gradients and not optimizer.built:
+        raise ValueError(
+            f"{type(optimizer).__name__}.apply needs the variables on its first call, or build() before it"
+        )
+    return gradients, list(optimizer._trainable_variables) if gradients else []
+
+
 def check_gradients(owner: str, gradients: Sequence[Any], variables: Sequence[Any]) -> None:
     """Raise `ValueError` unless there is one gradient a variable, None or of the variable's shape."""
     if len(gradients) != len(variables):

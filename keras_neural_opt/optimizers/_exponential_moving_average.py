@@ -4,6 +4,7 @@ from typing import Any
 
 from keras_neural_opt._core.arguments import closed_fraction, flag, integer, optional
 from keras_neural_opt._core.backend import native
+from keras_neural_opt._core.branches import nothing
 from keras_neural_opt._core.scalars import minimum
 from keras_neural_opt._core.tensors import Tensors, lerp
 from keras_neural_opt.optimizers._slot import kept_wide
@@ -78,7 +79,7 @@ class ExponentialMovingAverage(Wrapper):
         native.write(averages, lerp(Tensors(native.read_all(averages)), values, weight).tensors)
         if self.overwrite_frequency:
             due = step % self.overwrite_frequency == 0
-            native.when(due, lambda: _overwrite(everything, averages), _nothing, everything)
+            native.when(due, lambda: _overwrite(everything, averages), nothing, everything)
 
     def finish(self, variables: list[Any]) -> None:
         """Replace the variables by their average."""
@@ -88,7 +89,3 @@ class ExponentialMovingAverage(Wrapper):
 
 def _overwrite(variables: list[Any], averages: list[Any]) -> None:
     native.write(variables, [native.copy(a) for a in native.read_all(averages)])
-
-
-def _nothing() -> None:
-    pass

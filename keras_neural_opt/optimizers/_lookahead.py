@@ -4,6 +4,7 @@ from typing import Any
 
 from keras_neural_opt._core.arguments import choice, integer, positive_fraction
 from keras_neural_opt._core.backend import native
+from keras_neural_opt._core.branches import nothing
 from keras_neural_opt._core.tensors import Tensors, lerp
 from keras_neural_opt.optimizers._base import RuleOptimizer
 from keras_neural_opt.optimizers._mask import path_of
@@ -91,7 +92,7 @@ class Lookahead(Wrapper):
         return [*super().assignable, *momenta]
 
     def after(self, gradients: list[Any], variables: list[Any], old: list[Any], step: Any) -> None:
-        native.when(step % self.sync_period == 0, lambda: self._synchronize(variables), _nothing, self.assignable)
+        native.when(step % self.sync_period == 0, lambda: self._synchronize(variables), nothing, self.assignable)
 
     def _synchronize(self, variables: list[Any]) -> None:
         _meet(self.slot("slow", variables), variables, self.slow_step_size)
@@ -130,7 +131,3 @@ def momenta_of(optimizer: Any, variables: list[Any]) -> dict[int, Any]:
     if len(set(names)) < len(names):
         return {}
     return {names.index(m.name): m for m in optimizer.variables if m.name in names}
-
-
-def _nothing() -> None:
-    pass

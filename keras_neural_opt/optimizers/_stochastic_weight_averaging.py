@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_neural_opt._core.arguments import integer, nonnegative
 from keras_neural_opt._core.backend import native
+from keras_neural_opt._core.branches import nothing
 from keras_neural_opt._core.tensors import Tensors, lerp, square
 from keras_neural_opt.optimizers._slot import Slot, kept_wide
 from keras_neural_opt.optimizers._wrapper import Wrapper, export
@@ -59,7 +60,7 @@ class StochasticWeightAveraging(Wrapper):
     def after(self, gradients: list[Any], variables: list[Any], old: list[Any], step: Any) -> None:
         waited = step - self.start_step
         due = (waited >= 0) & (waited % self.period == 0)
-        native.when(due, lambda: self._collect(waited // self.period + 1), _nothing, self.assignable)
+        native.when(due, lambda: self._collect(waited // self.period + 1), nothing, self.assignable)
 
     def _collect(self, n: Any) -> None:
         """Take the weights as the `n`-th."""
@@ -172,7 +173,3 @@ def _chosen(condition: Any, yes: Any, no: Any) -> Any:
     if isinstance(condition, bool) or native.runs_eagerly(condition):
         return yes if condition else no
     return native.where(condition, yes, no)
-
-
-def _nothing() -> None:
-    pass

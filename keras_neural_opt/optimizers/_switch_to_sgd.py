@@ -5,6 +5,7 @@ from typing import Any
 
 from keras_neural_opt._core.arguments import fraction, integer, optional, positive
 from keras_neural_opt._core.backend import native
+from keras_neural_opt._core.branches import nothing
 from keras_neural_opt._core.tensors import Tensors, add_scaled, bias_correction, scale
 from keras_neural_opt.optimizers._wrapper import Wrapper, export
 
@@ -111,7 +112,7 @@ class SwitchToSGD(Wrapper):
         if self.at_step is not None:
             rate = self.sgd_learning_rate
             due = step > self.at_step
-            native.when(due, lambda: self._sgd(gradients, variables, old, rate), _nothing, self.assignable)
+            native.when(due, lambda: self._sgd(gradients, variables, old, rate), nothing, self.assignable)
             return
         rate = native.snapshot(native.read(self.switched_rate))
         native.when(
@@ -147,7 +148,3 @@ class SwitchToSGD(Wrapper):
 
 def _dot(xs: list[Any], ys: list[Any]) -> Any:
     return sum(native.total(native.cast(x * y, "float32")) for x, y in zip(xs, ys, strict=True))
-
-
-def _nothing() -> None:
-    pass

@@ -8,7 +8,8 @@ import keras
 from keras_neural_opt._core import registry
 from keras_neural_opt._core.arguments import Configurable, optional, text
 from keras_neural_opt._core.backend import native
-from keras_neural_opt.optimizers._checks import check_gradients, check_model
+from keras_neural_opt._core.branches import nothing
+from keras_neural_opt.optimizers._checks import as_lists, check_gradients, check_model
 from keras_neural_opt.optimizers._mask import path_of
 from keras_neural_opt.optimizers._registry import get
 from keras_neural_opt.optimizers._slot import Slot, declared
@@ -200,12 +201,9 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
         Raises:
             ValueError: Gradients and variables do not match. Nothing was changed then.
         """
-        gradients = list(grads)
+        gradients, variables = as_lists(self, grads, trainable_variables)
         if not gradients:
             return
-        if trainable_variables is None and not self.built:
-            raise ValueError(f"{type(self).__name__}.apply needs the variables on its first call, or build() before it")
-        variables = list(self._trainable_variables if trainable_variables is None else trainable_variables)
         check_gradients(type(self).__name__, gradients, variables)
         with keras.name_scope(self.name, caller=self):
             self.build(variables)
@@ -242,7 +240,7 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
         if self._steps_every_time:
             after()
         else:
-            native.when(step != done, after, _nothing, self.assignable)
+            native.when(step != done, after, nothing, self.assignable)
 
     def _effective_steps(self) -> Any:
         steps = self.iterations
@@ -358,7 +356,3 @@ def _chain(optimizer: Any) -> Iterator[Any]:
     while optimizer is not None:
         yield optimizer
         optimizer = getattr(optimizer, "inner_optimizer", None)
-
-
-def _nothing() -> None:
-    pass

@@ -156,7 +156,7 @@ def test_data_come_from_a_folder_or_are_missed(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.slow
 def test_a_run_is_an_ordinary_training(monkeypatch: pytest.MonkeyPatch):
     """The same steps, one call of `train_on_batch` after the other."""
-    from keras_neural_opt.benchmarks._train_run import Trainer, warm_up_and_cosine
+    from keras_neural_opt.benchmarks._train_jax import Trainer, warm_up_and_cosine
 
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, 6)).astype("float32"), rng.integers(0, 3, 40).astype("int32")
@@ -193,7 +193,7 @@ def test_a_run_is_an_ordinary_training(monkeypatch: pytest.MonkeyPatch):
 
 @on_jax
 def test_the_rate_rises_then_falls():
-    from keras_neural_opt.benchmarks._train_run import warm_up_and_cosine
+    from keras_neural_opt.benchmarks._train_jax import warm_up_and_cosine
 
     factors = [warm_up_and_cosine(k, 50) for k in range(50)]
     np.testing.assert_allclose(factors[:5], [0.2, 0.4, 0.6, 0.8, 1.0])

@@ -1,4 +1,4 @@
-"""A branch that assigns variables, as a function without side effects."""
+"""Branches of conditionals."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -27,3 +27,7 @@ def pure(branch: Callable[[], Any], variables: Sequence[Any], values: Sequence[A
         return [scope.get_current_value(v) for v in variables]
 
     return run
+
+
+def nothing() -> None:
+    """Do nothing: the other branch of a conditional."""
