@@ -129,7 +129,7 @@ def when(condition: Any, yes: Callable[[], Any], no: Callable[[], Any], variable
     write(variables, jax.lax.cond(condition, pure(yes, variables, before), pure(no, variables, before)))
 
 
-def step_when(optimizer: Any, condition: Any, step: Callable[[], Any], variables: Sequence[Any]) -> None:
+def step_when(condition: Any, step: Callable[[], Any], variables: Sequence[Any]) -> None:
     """Run `step`, in which any optimizer may take a step that changes `variables`, if `condition` says so."""
     when(condition, step, nothing, variables)
 

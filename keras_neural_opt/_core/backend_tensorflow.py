@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
 from keras_neural_opt._core.branches import nothing, pure
+from keras_neural_opt._core.nested import chain
 
 sqrt, expm1, sin, sign, where = tf.sqrt, tf.math.expm1, tf.sin, tf.sign, tf.where
 minimum, maximum, isfinite = tf.minimum, tf.maximum, tf.math.is_finite
@@ -208,7 +209,7 @@ def _branch(run: Callable[[], Any]) -> Callable[[], Any]:
     return body
 
 
-def step_when(optimizer: Any, condition: Any, step: Callable[[], Any], variables: Sequence[Any]) -> None:
+def step_when(condition: Any, step: Callable[[], Any], variables: Sequence[Any]) -> None:
     """Run `step`, in which any optimizer may take a step that changes `variables`, if `condition` says so.
 
     Keras' optimizers assign in ways that a scope does not note, so that `step` itself is the branch. They also call
@@ -268,9 +269,8 @@ def locally(optimizer: Any, variables: Sequence[Any], step: Callable[..., Any], 
 
 def take_summed_gradients(optimizer: Any) -> None:
     """Make an optimizer that only a wrapper uses take gradients that are already summed over the replicas."""
-    while optimizer is not None:
-        optimizer._all_reduce_sum_gradients = list
-        optimizer = getattr(optimizer, "inner_optimizer", None)
+    for inside in chain(optimizer):
+        inside._all_reduce_sum_gradients = list
 
 
 def without_gradients() -> AbstractContextManager[Any]:

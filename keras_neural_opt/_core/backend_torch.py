@@ -167,7 +167,7 @@ def when(condition: Any, yes: Callable[[], Any], no: Callable[[], Any], variable
     (yes if condition else no)()
 
 
-def step_when(optimizer: Any, condition: Any, step: Callable[[], Any], variables: Sequence[Any]) -> None:
+def step_when(condition: Any, step: Callable[[], Any], variables: Sequence[Any]) -> None:
     """Run `step`, in which any optimizer may take a step that changes `variables`, if `condition` says so."""
     if condition:
         step()

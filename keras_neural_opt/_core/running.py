@@ -1,5 +1,6 @@
-"""Runs one step of a rule on the variables of a layout, in the way that suits the backend."""
+"""Runs one step of a rule on the variables of a layout, in the way that suits the backend; assigns copies."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from keras_neural_opt._core.backend import NAME, native
@@ -22,6 +23,11 @@ def run_whole(step: Any, layout: Any, gradients: Tensors, scalars: tuple[Any, ..
     for target, values in zip(targets, step(lists, layout.decayed, layout.marks, *scalars), strict=True):
         # A gradient that becomes state belongs to the caller, who may keep it when the state is donated.
         native.write(target, [native.copy(x) if id(x) in given and native.runs_eagerly(x) else x for x in values])
+
+
+def assign_copies(variables: Sequence[Any], sources: Sequence[Any]) -> None:
+    """Assign to `variables` the values of other ones: two variables must not share a buffer that is donated."""
+    native.write(variables, [native.copy(x) for x in native.read_all(sources)])
 
 
 if NAME == "torch":

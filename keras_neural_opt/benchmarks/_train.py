@@ -38,7 +38,8 @@ def train(
 
     Every one gets 5 learning rates over two powers of ten around its usual one, and one weight decay at the best of
     them; the winner, which needs the fewest steps or else has the best last score, is trained with new seeds. The rate
-    warms up over a tenth of the steps and falls along a cosine to 0.
+    warms up over a tenth of the steps and falls along a cosine to 0; batches are drawn with replacement. Tuning and
+    training are judged on the same held-out samples.
 
     Args:
         task: `"digits"`, `"mnist"`, `"cifar10"`, `"shakespeare"`, or without a target, for three epochs,
@@ -51,12 +52,13 @@ def train(
 
     Returns:
         A record. For each optimizer: what was tried, what won and whether its rate was the least or the largest; steps
-        to the target (None if it was not reached) and last score of each seed, their median, the median time of a step
+        to the target (None if it was not reached) and last score of each seed, their medians, the median time of a step
         on both clocks, and the seconds to the target, which are the product.
 
     Raises:
         ValueError: An argument breaks its rule.
         FileNotFoundError: The data are not there.
+        ModuleNotFoundError: scikit-learn, which has the digits, is not installed.
         RuntimeError: Keras does not run on JAX.
 
     Example:
@@ -154,15 +156,15 @@ def _tuned(
         tries(tuned_rate, decay)
     won = best()
     final = [run(won["learning_rate"], won["weight_decay"], 1 + seed, task.steps) for seed in range(seeds)]
-    steps = [outcome["steps"] for outcome in final]
-    middle = statistics.median_high(math.inf if x is None else x for x in steps)
+    steps, scores = ([outcome[figure] for outcome in final] for figure in ("steps", "score"))
     row = {
         "learning_rate": won["learning_rate"],
         "weight_decay": won["weight_decay"],
         "rate_at_edge": won["learning_rate"] in (min(rates), max(rates)),
         "steps": steps,
-        "median_steps": None if middle == math.inf else middle,
-        "scores": [outcome["score"] for outcome in final],
+        "median_steps": middle(steps),
+        "scores": scores,
+        "median_score": middle(scores, largest_is_best=task.metric == "accuracy"),
         "trials": trials,
     }
     return row, maker(won["weight_decay"])
@@ -173,6 +175,12 @@ def _outcome(task: Task, scores: Sequence[float]) -> dict[str, Any]:
     arrived = task.arrived(scores[-1])
     last = round(scores[-1], 4) if math.isfinite(scores[-1]) else None
     return {"steps": min(len(scores) * task.every, task.steps) if arrived else None, "score": last}
+
+
+def middle(values: Sequence[float | None], largest_is_best: bool = False) -> float | None:
+    """Return the median, of two the worse; None, which is worse than any, where it is one of them."""
+    known = sorted((x for x in values if x is not None), reverse=largest_is_best)
+    return known[len(values) // 2] if len(values) // 2 < len(known) else None
 
 
 def _rank(task: Task, outcome: dict[str, Any]) -> tuple[float, float]:

@@ -34,6 +34,9 @@ _RATES = {
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "SGD": {"momentum": 0.9},
+    # Else it would be the rate that it is made with, which is not the one that it is trained with: its last rate,
+    # that of SGD, is searched along.
+    "AdaBound": {"base_learning_rate": 0.01},
     # Biases, which have no trust ratio, move at the full rate: with the default coefficient either they diverge or
     # the kernels stand still, where no batch normalization keeps the biases harmless.
     "LARS": {"trust_coefficient": 0.02},

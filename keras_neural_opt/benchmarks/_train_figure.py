@@ -31,12 +31,13 @@ def train_figure(record: Mapping[str, Any]) -> Figure:
         color = _BASELINE if row["optimizer"].startswith("Keras") else _OURS
         if record["target"] is not None and row["median_steps"] is None:
             color = _MISSED
+            last = "diverged" if row["median_score"] is None else f"{record['metric']} {row['median_score']:.3f}"
             axes.annotate(
-                f"not reached: {record['metric']} {_middle(row['scores'])}",
+                f"not reached: {last}",
                 (record["steps"], y), xytext=(6, 0), textcoords="offset points", fontsize=7, va="center", color=color,
             )  # fmt: skip
         axes.plot([min(values), max(values)], [y, y], color=color, linewidth=1.2, alpha=0.7)
-        axes.plot([sorted(values)[len(values) // 2]], [y], marker="o", color=color, markersize=5)
+        axes.plot([_median(record, row)], [y], marker="o", color=color, markersize=5)
     axes.set_yticks(range(len(results)), [row["optimizer"] for row in results], fontsize=8)
     axes.set_ylim(len(results) - 0.4, -0.6)
     goal = "last " + record["metric"]
@@ -51,7 +52,7 @@ def train_figure(record: Mapping[str, Any]) -> Figure:
 
 
 def batch_size_figure(records: Sequence[Mapping[str, Any]]) -> Figure:
-    """Return a figure of the last score of each optimizer at several batch sizes, after as many epochs.
+    """Return a figure of the last score of each optimizer at several batch sizes, after as many samples.
 
     Args:
         records: What `train` returned for the same task in batches of several sizes.
@@ -69,21 +70,20 @@ def batch_size_figure(records: Sequence[Mapping[str, Any]]) -> Figure:
     names = list(dict.fromkeys(row["optimizer"] for record in records for row in record["results"]))
     for number, name in enumerate(names):
         points = [
-            (x, row["scores"])
+            (x, row["scores"], row["median_score"])
             for x, record in enumerate(records)
             for row in record["results"]
             if row["optimizer"] == name and None not in row["scores"]
         ]
         # Side by side, or the bars would hide each other.
-        place = [x + 0.05 * (number - (len(names) - 1) / 2) for x, _ in points]
-        middles = [_middle(scores) for _, scores in points]
-        spread = [[m - min(s) for m, (_, s) in zip(middles, points, strict=True)],
-                  [max(s) - m for m, (_, s) in zip(middles, points, strict=True)]]  # fmt: skip
+        place = [x + 0.05 * (number - (len(names) - 1) / 2) for x, _, _ in points]
+        middles = [middle for _, _, middle in points]
+        spread = [[m - min(s) for _, s, m in points], [max(s) - m for _, s, m in points]]
         color = _LINES[number % len(_LINES)]
         axes.errorbar(place, middles, spread, label=name, color=color, marker="o", markersize=5, capsize=3)
     axes.set_xticks(range(len(records)), [f"batches of {record['batch']}" for record in records])
     axes.set_xlim(-0.4, len(records) - 0.6)
-    axes.set_ylabel(f"held-out {records[0]['metric']} after as many epochs")
+    axes.set_ylabel(f"held-out {records[0]['metric']} after as many samples")
     axes.grid(axis="y", alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
@@ -103,11 +103,11 @@ def ranked(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         >>> from keras_neural_opt.benchmarks import ranked, train
         >>> best = ranked(train("digits", seeds=3))[0]["optimizer"]  # doctest: +SKIP
     """
-    sign = -1.0 if record["metric"] == "accuracy" else 1.0
+    worst, sign = float("inf"), -1.0 if record["metric"] == "accuracy" else 1.0
 
     def place(row: Mapping[str, Any]) -> tuple[float, float]:
-        steps, middle = row["median_steps"], _middle(row["scores"])
-        return float("inf") if steps is None else steps, float("inf") if middle is None else sign * middle
+        steps, score = row["median_steps"], row["median_score"]
+        return worst if steps is None else steps, worst if score is None else sign * score
 
     return sorted(record["results"], key=place)
 
@@ -118,7 +118,7 @@ def _values(record: Mapping[str, Any], row: Mapping[str, Any]) -> list[float]:
     return [record["steps"] if steps is None else steps for steps in row["steps"]]
 
 
-def _middle(scores: Sequence[float | None]) -> float | None:
-    """Return the median of the scores, where a run whose loss was not finite is worse than any."""
-    finite = sorted(score for score in scores if score is not None)
-    return finite[len(finite) // 2] if 2 * len(finite) > len(scores) else None
+def _median(record: Mapping[str, Any], row: Mapping[str, Any]) -> float:
+    if record["target"] is None:
+        return float("nan") if row["median_score"] is None else row["median_score"]
+    return float(record["steps"] if row["median_steps"] is None else row["median_steps"])

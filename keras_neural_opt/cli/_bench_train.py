@@ -21,16 +21,24 @@ def run(options: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from keras_neural_opt._core.arguments import choice
     from keras_neural_opt._core.files import write_atomic
     from keras_neural_opt.benchmarks import train, train_figure, write_record
     from keras_neural_opt.benchmarks._train import runs_of
     from keras_neural_opt.benchmarks._train_contestants import contestants
+    from keras_neural_opt.benchmarks._train_data import data_folder
     from keras_neural_opt.benchmarks._train_tasks import TASKS
     from keras_neural_opt.training._report import svg
 
     everyone = contestants()
     names = [_as_listed(name, everyone) for name in options.optimizer]
     tasks = options.task or [name for name, task in TASKS.items() if task.target is not None]
+    # Before hours of work: what would else end it in the middle.
+    for name in tasks:
+        choice(name, TASKS).check("bench train", "task")
+        TASKS[name].data(data_folder(options.data))
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True) as progress:
@@ -41,7 +49,6 @@ def run(options: argparse.Namespace) -> None:
             progress.remove_task(bar)
             console.print(train_table(record))
             if options.out:
-                options.out.mkdir(parents=True, exist_ok=True)
                 path = write_record(options.out / f"train_{task}.json", record)
                 write_atomic(path.with_suffix(".svg"), svg(train_figure(record), background="white"))
                 console.print(f"figures: {path}, picture beside it", soft_wrap=True, highlight=False)

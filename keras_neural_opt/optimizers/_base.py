@@ -25,7 +25,7 @@ from keras_neural_opt._core.arguments import (
 )
 from keras_neural_opt._core.backend import HOST_SCALARS, native
 from keras_neural_opt._core.branches import nothing
-from keras_neural_opt._core.running import run
+from keras_neural_opt._core.running import assign_copies, run
 from keras_neural_opt._core.tensors import Scalar, Tensors, add_scaled, ema
 from keras_neural_opt.optimizers import _mask
 from keras_neural_opt.optimizers._checks import (
@@ -73,7 +73,8 @@ class RuleOptimizer(KerasInterface):
         clipnorm: None or the largest 2-norm of each variable's gradient, > 0.
         clipvalue: None or the largest absolute value of a gradient element, > 0.
         global_clipnorm: None or the largest 2-norm of all gradients together, > 0. At most one of the three.
-        use_ema: Whether a moving average of the variables is kept and replaces them at the end of `fit`.
+        use_ema: Whether a moving average of the variables is kept and replaces them at the end of `fit`. It has their
+            dtype, as Keras' callback for it wants: around half precision take `ExponentialMovingAverage`.
         ema_momentum: The average's decay, in [0, 1]. Defaults to 0.99.
         ema_overwrite_frequency: None, or the number of effective steps after which the average replaces the variables.
         loss_scale_factor: None or a number > 0 that the loss is multiplied by and the gradients are divided by.
@@ -377,12 +378,13 @@ class RuleOptimizer(KerasInterface):
 
         def step() -> None:
             try:
-                self._effective_step(total().divided_by(k), layout)
+                self._effective_step(total().divided_by(native.scalar(native.read(phase)) + 1.0), layout)
             finally:
                 # The window is over, also of a variable without a gradient this time, and also if the step raised.
                 native.clear([*(s for s in self._accumulated_gradients if s is not None), phase])
 
-        native.when(native.read(phase) == k - 1, step, add, self._assignable())
+        # Not `==`: a state may have been saved in a longer window.
+        native.when(native.read(phase) >= k - 1, step, add, self._assignable())
 
     # ---- One effective step
 
@@ -461,7 +463,7 @@ class RuleOptimizer(KerasInterface):
         native.write(averages, mean.tensors)
         if self.ema_overwrite_frequency:
             due = (done + 1) % self.ema_overwrite_frequency == 0
-            native.when(due, lambda: _overwrite(variables, averages), nothing, self._trainable_variables)
+            native.when(due, lambda: assign_copies(variables, averages), nothing, self._trainable_variables)
 
     def _assignable(self) -> list[Any]:
         return [*self.variables, *self._trainable_variables]
@@ -495,7 +497,3 @@ def _count(variable: Any) -> None:
 @cache
 def _largest(dtype: str) -> int:
     return int(np.iinfo(keras.backend.standardize_dtype(dtype)).max)
-
-
-def _overwrite(variables: list[Any], averages: list[Any]) -> None:
-    native.write(variables, [native.copy(a) for a in native.read_all(averages)])

@@ -5,6 +5,7 @@ from typing import Any
 from keras_neural_opt._core.arguments import closed_fraction, flag, integer, optional
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.branches import nothing
+from keras_neural_opt._core.running import assign_copies
 from keras_neural_opt._core.scalars import minimum
 from keras_neural_opt._core.tensors import Tensors, lerp
 from keras_neural_opt.optimizers._slot import kept_wide
@@ -79,13 +80,9 @@ class ExponentialMovingAverage(Wrapper):
         native.write(averages, lerp(Tensors(native.read_all(averages)), values, weight).tensors)
         if self.overwrite_frequency:
             due = step % self.overwrite_frequency == 0
-            native.when(due, lambda: _overwrite(everything, averages), nothing, everything)
+            native.when(due, lambda: assign_copies(everything, averages), nothing, everything)
 
     def finish(self, variables: list[Any]) -> None:
         """Replace the variables by their average."""
         if int(self._effective_steps()):
             native.overwrite(self, variables, self.slot("average", variables))
-
-
-def _overwrite(variables: list[Any], averages: list[Any]) -> None:
-    native.write(variables, [native.copy(a) for a in native.read_all(averages)])

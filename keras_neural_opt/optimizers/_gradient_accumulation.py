@@ -40,11 +40,13 @@ class GradientAccumulation(Wrapper):
         >>> slow = kno.optimizers.Lookahead(kno.optimizers.GradientAccumulation("radam", steps=4))
 
     Note:
-        As `optax.MultiSteps`, and as `gradient_accumulation_steps` of our optimizers; that of Keras' own fails under
+        As `optax.MultiSteps` where every variable has a gradient in every call, and as `gradient_accumulation_steps`
+        of our optimizers, whose sums have the variables' dtypes; that of Keras' own fails under
         `tf.distribute.MirroredStrategy`. A variable without a gradient in the last call of a window stands still, and
-        what it had before is dropped. `iterations` counts steps, not calls; a window goes on in the next epoch, the
-        next `fit` and after loading. Under `tf.distribute` every call sums the gradients over the replicas. State: 4
-        bytes a parameter, which is a float32 sum also for float16, besides the inner optimizer's.
+        what it had before is dropped: where calls train different variables in turn, take an optimizer for each group
+        of them. `iterations` counts steps, not calls; a window goes on in the next epoch, the next `fit` and after
+        loading. Under `tf.distribute` every call sums the gradients over the replicas. State: 4 bytes a parameter,
+        which is a float32 sum also for float16, besides the inner optimizer's.
 
     References:
         Ott, Edunov, Grangier, Auli, Scaling Neural Machine Translation, 2018, https://arxiv.org/abs/1806.00187
@@ -53,7 +55,7 @@ class GradientAccumulation(Wrapper):
     steps: int
     reduction: str
     slots = (kept_wide("gradient_sum"),)
-    counters = ("accumulation_phase",)
+    counters = ("calls",)
     changes_gradients = True
     accumulates = True
 
@@ -73,22 +75,24 @@ class GradientAccumulation(Wrapper):
         if not moved:
             return
         without = [v for v, g in zip(variables, gradients, strict=True) if g is None]
-        sums, phase = self.slot("gradient_sum", moved), self._plan.counters["accumulation_phase"]
+        sums, calls = self.slot("gradient_sum", moved), self.counter("calls")
 
         def accumulate(local: list[Any]) -> None:
             total = add_scaled(Tensors(native.read_all(sums)), Tensors(native.dense(local, sums)), 1.0)
-            native.write([*sums, phase], [*total.tensors, native.read(phase) + 1])
+            native.write([*sums, calls], [*total.tensors, native.read(calls) + 1])
 
         def step() -> None:
             try:
                 total = Tensors(native.read_all(sums))
-                mean = total.divided_by(self.steps) if self.reduction == "mean" else total
-                mine = [native.cast(x, v.dtype) for x, v in zip(mean.tensors, moved, strict=True)]
+                if self.reduction == "mean":
+                    total = total.divided_by(native.scalar(native.read(calls)))
+                mine = [native.cast(x, v.dtype) for x, v in zip(total.tensors, moved, strict=True)]
                 # It also gets those without a gradient, to say so.
                 self.inner_optimizer.apply([*mine, *(None for _ in without)], [*moved, *without])
             finally:
                 # The window is over also if the step raised, and also of what has no gradient this time.
-                native.locally(self, moved, lambda: native.clear([*self._plan.slots["gradient_sum"], phase]))
+                native.locally(self, moved, lambda: native.clear([*self._plan.slots["gradient_sum"], calls]))
 
         native.update(self, own, moved, accumulate)
-        native.step_when(self, native.read(phase) == self.steps, step, [*self.variables, *self._trainable_variables])
+        # Not `==`: a state may have been saved in a longer window.
+        native.step_when(native.read(calls) >= self.steps, step, [*self.variables, *self._trainable_variables])

@@ -12,7 +12,6 @@ from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.tensors import Tensors
 from keras_neural_opt.optimizers import _mask
 from keras_neural_opt.optimizers._checks import LearningRateSchedule, check_learning_rate, check_model
-from keras_neural_opt.optimizers._slot import at_least_float32, kept_wide
 from keras_neural_opt.optimizers._state import NamedState
 from keras_neural_opt.transforms import (
     ClipByGlobalNorm,
@@ -52,20 +51,6 @@ class KerasInterface(NamedState, Configurable, keras.optimizers.Optimizer):
                 f"{type(self).__name__}.exclude_from_weight_decay must be called before the optimizer is built"
             )
         self.weight_decay_mask = mask
-
-    def add_variable_from_reference(
-        self, reference_variable: Any, name: str | None = None, initializer: Any = "zeros"
-    ) -> Any:
-        """Return a new variable of the optimizer like one of the model; an average is float32 at least.
-
-        Args:
-            reference_variable: The variable of the model.
-            name: What the new one is for; `"average"` is Keras' name for the moving average of `use_ema`.
-            initializer: What it begins with. Defaults to zeros.
-        """
-        if name == "average" and at_least_float32(reference_variable.dtype) != reference_variable.dtype:
-            return kept_wide(name).create(self, reference_variable)
-        return super().add_variable_from_reference(reference_variable, name=name, initializer=initializer)
 
     @property
     def _clipping(self) -> tuple[GradientTransform, ...]:

@@ -1,6 +1,6 @@
 """The base of optimizers around another optimizer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import keras
@@ -9,6 +9,7 @@ from keras_neural_opt._core import registry
 from keras_neural_opt._core.arguments import Configurable, optional, text
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.branches import nothing
+from keras_neural_opt._core.nested import chain
 from keras_neural_opt.optimizers._checks import as_lists, check_gradients, check_model
 from keras_neural_opt.optimizers._mask import path_of
 from keras_neural_opt.optimizers._registry import get
@@ -64,15 +65,15 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
         self._plan = _Plan()
 
     def _refuse_what_does_not_go_inside(self, inner: Any) -> None:
-        owner, chain = type(self).__name__, list(_chain(inner))
-        if any(isinstance(x, keras.optimizers.LossScaleOptimizer) for x in chain):
+        owner, inside = type(self).__name__, list(chain(inner))
+        if any(isinstance(x, keras.optimizers.LossScaleOptimizer) for x in inside):
             raise ValueError(f"{owner}.inner_optimizer must not scale the loss; put LossScale around {owner} instead")
         # What such an optimizer keeps would belong to steps that are not taken.
-        if self.rewrites_steps and any(getattr(x, "averages", False) or x.use_ema for x in chain):
+        if self.rewrites_steps and any(getattr(x, "averages", False) or x.use_ema for x in inside):
             raise ValueError(
                 f"{owner}.inner_optimizer must not average weights; put the average around {owner} instead"
             )
-        if any(getattr(x, "accumulates", False) or x.gradient_accumulation_steps for x in chain):
+        if any(getattr(x, "accumulates", False) or x.gradient_accumulation_steps for x in inside):
             if self.accumulates:
                 raise ValueError(f"{owner}.inner_optimizer must not accumulate gradients: {owner} does")
             if self.rewrites_steps and self.changes_gradients:
@@ -131,7 +132,7 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
         if self.built:
             self._check_variables_are_known(variables)
             return
-        slots = declared(type(self).__name__, self.slots)
+        slots = declared(type(self).__name__, [*self.slots, *self.counters])[: len(self.slots)]
         self._build_inner(variables)
         super().build(variables)
         plan = _Plan()
@@ -177,6 +178,14 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
             variables: Some of the variables that the optimizer is built for.
         """
         return [self._plan.slots[name][self.position(v)] for v in variables]
+
+    def counter(self, name: str) -> Any:
+        """Return the variable of one of `counters`, of which there is one for the whole optimizer.
+
+        Args:
+            name: One of `counters`.
+        """
+        return self._plan.counters[name]
 
     def position(self, variable: Any) -> int:
         """Return the place of a variable among those that the optimizer is built for.
@@ -349,10 +358,3 @@ def checked_inner(owner: str, value: Any) -> Any:
             f"{owner}.inner_optimizer must be new; received {type(value).__name__}, which is already built"
         )
     return value
-
-
-def _chain(optimizer: Any) -> Iterator[Any]:
-    """Yield an optimizer and those inside of it."""
-    while optimizer is not None:
-        yield optimizer
-        optimizer = getattr(optimizer, "inner_optimizer", None)

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_neural_opt import optimizers
+from keras_neural_opt._core.nested import chain
 from keras_neural_opt.schedules._configs import in_epochs
 from keras_neural_opt.training._data import Data, count_batches, is_dataset
 from keras_neural_opt.training._function_model import FunctionModel
@@ -98,17 +99,18 @@ def _batches(training_data: Any, settings: Settings) -> int | None:
 
 def _count_epochs(optimizer: Any, batches: int | None) -> None:
     """Let a schedule whose unit is open count epochs."""
-    while hasattr(optimizer, "inner_optimizer"):
-        optimizer = optimizer.inner_optimizer
-    schedule = getattr(optimizer, "_learning_rate", None)
-    if not getattr(schedule, "open_unit", False):
-        return
-    if batches is None:
-        raise ValueError(
-            f"{OWNER}.steps_per_epoch must be given, for the scheduler to count epochs of data that does not know its"
-            " length; received None"
-        )
-    optimizer.learning_rate = in_epochs(schedule, batches / (optimizer.gradient_accumulation_steps or 1))
+    calls = 1  # that make a step of the optimizer in turn
+    for each in chain(optimizer):
+        calls *= each.steps if getattr(each, "accumulates", False) else 1
+        schedule = getattr(each, "_learning_rate", None)
+        if not getattr(schedule, "open_unit", False):
+            continue
+        if batches is None:
+            raise ValueError(
+                f"{OWNER}.steps_per_epoch must be given, for the scheduler to count epochs of data that does not know"
+                " its length; received None"
+            )
+        each.learning_rate = in_epochs(schedule, batches / (calls * (each.gradient_accumulation_steps or 1)))
 
 
 def _compiled_functions(

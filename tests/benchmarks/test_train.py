@@ -154,7 +154,7 @@ def test_data_come_from_a_folder_or_are_missed(tmp_path: Path, monkeypatch: pyte
 
 @on_jax
 @pytest.mark.slow
-def test_a_run_is_an_ordinary_training(monkeypatch: pytest.MonkeyPatch):
+def test_a_run_is_an_ordinary_training():
     """The same steps, one call of `train_on_batch` after the other."""
     from keras_neural_opt.benchmarks._train_jax import Trainer, warm_up_and_cosine
 
@@ -218,6 +218,27 @@ def test_the_command_writes_records_and_pictures(tmp_path: Path, capsys: pytest.
     assert KERAS_ADAMW in capsys.readouterr().out
 
 
+@on_jax
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--task", "digits", "--task", "mnits"], "bench train.task must be one of"),
+        (["--task", "digits", "--task", "shakespeare"], "needs a folder with tinyshakespeare.txt"),
+        (["--task", "digits", "--out", __file__], "File exists"),
+        (["--task", "digits", "--data", "nowhere"], "does not exist: nowhere"),
+    ],
+)
+def test_the_command_refuses_before_it_trains(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    from keras_neural_opt.cli import main
+
+    monkeypatch.delenv("KNO_DATA", raising=False)
+    monkeypatch.setattr(benchmarks, "train", lambda *_: pytest.fail("it trains"))
+    assert main(["bench", "train", *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -238,10 +259,9 @@ def test_other_backends_are_refused():
         benchmarks.train("digits")
 
 
-def _row(name, steps, scores, **more):
-    arrived = sorted(math.inf if s is None else s for s in steps)[len(steps) // 2]
-    return {"optimizer": name, "steps": steps, "scores": scores,
-            "median_steps": None if arrived == math.inf else arrived, **more}  # fmt: skip
+def _row(name, steps, scores, largest_is_best=True):
+    medians = {"median_steps": _train.middle(steps), "median_score": _train.middle(scores, largest_is_best)}
+    return {"optimizer": name, "steps": steps, "scores": scores, **medians}
 
 
 RECORD = {
@@ -255,10 +275,26 @@ RECORD = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("values", "largest_is_best", "expected"),
+    [
+        ([30, 10, 20], False, 20),
+        ([30, None, 20], False, 30),
+        ([None, None, 20], False, None),
+        ([0.5, None, 0.91], True, 0.5),
+        ([0.9, 0.5, 0.91], True, 0.9),
+        ([1.0, 2.0], False, 2.0),
+        ([1.0, 2.0], True, 1.0),
+    ],
+)
+def test_none_is_worse_than_any(values: list, largest_is_best: bool, expected: float | None):
+    assert _train.middle(values, largest_is_best) == expected
+
+
 def test_the_fastest_comes_first():
     assert [row["optimizer"] for row in benchmarks.ranked(RECORD)] == [KERAS_ADAMW, "slow", "lost", "diverged"]
     losses = {**RECORD, "metric": "loss", "target": None}
-    rows = [_row("worse", [None], [2.0]), _row("better", [None], [1.0])]
+    rows = [_row("worse", [None] * 3, [2.0, None, 1.0], False), _row("better", [None] * 3, [1.5] * 3, False)]
     assert [row["optimizer"] for row in benchmarks.ranked({**losses, "results": rows})] == ["better", "worse"]
 
 
@@ -270,7 +306,7 @@ def test_the_picture_shows_median_and_range():
     assert list(ranges[0].get_xdata()) == [20, 50]
     assert dots[0].get_color() != dots[1].get_color() != dots[2].get_color()
     notes = [text.get_text() for text in axes.texts]
-    assert notes == ["not reached: accuracy 0.91", "not reached: accuracy None"]
+    assert notes == ["not reached: accuracy 0.500", "not reached: diverged"]
 
 
 def test_the_picture_of_batch_sizes_shows_each_optimizer_at_each_size():
@@ -291,5 +327,5 @@ def test_tasks_are_named_as_their_files():
         "mnist_batch_64": True,
         "mnist_batch_4096": True,
     }
-    assert all(task.steps % task.every == 0 or task.every < task.steps for task in TASKS.values())
+    assert all(task.steps % task.every == 0 for task in TASKS.values())
     assert _train_tasks.TASKS["mnist_batch_4096"].steps == 42

@@ -10,7 +10,6 @@ from tests.contracts.running import WAYS, run_on
 
 STEPS = 400
 AVERAGED = {
-    "use_ema": (lambda: optimizers.SGD(1.0, use_ema=True, ema_momentum=0.998), 1 - 0.998 ** (STEPS - 1)),
     "ExponentialMovingAverage": (
         lambda: optimizers.ExponentialMovingAverage(optimizers.SGD(1.0), 0.998), 1 - 0.998 ** (STEPS - 1)
     ),
@@ -47,8 +46,9 @@ def test_swag_draws_half_precision_weights():
     assert len(set(drawn)) == 3
 
 
-def test_every_overwriting_casts():
+@pytest.mark.parametrize("way", WAYS)
+def test_every_overwriting_casts(way: str):
     variable = keras.Variable(np.zeros(3), dtype="bfloat16")
-    optimizer = optimizers.SGD(1.0, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=2)
-    run_on(optimizer, [variable], [[np.zeros(3, "float32")], [np.full(3, -1.0, "float32")]], WAYS[0])
+    optimizer = optimizers.ExponentialMovingAverage(optimizers.SGD(1.0), 0.5, overwrite_frequency=2)
+    run_on(optimizer, [variable], [[np.zeros(3, "float32")], [np.full(3, -1.0, "float32")]], way)
     np.testing.assert_array_equal(read([variable])[0].astype("float32"), np.full(3, 0.5))

@@ -105,18 +105,6 @@ def test_accumulated_gradients_and_moving_averages_are_made_by_build():
         assert [tuple(v.shape) for v in made] == [tuple(v.shape) for v in variables]
 
 
-def test_moving_averages_are_asked_for_by_name():
-    asked = []
-
-    class Noted(keras.optimizers.SGD):
-        def add_variable_from_reference(self, reference_variable, name=None, initializer="zeros"):
-            asked.append(name)
-            return super().add_variable_from_reference(reference_variable, name=name, initializer=initializer)
-
-    Noted(momentum=0.9, use_ema=True).build([keras.Variable([1.0])])
-    assert asked == ["average", "momentum"]
-
-
 def test_track_variable_makes_a_variable_the_optimizers_own():
     optimizer, _ = built()
     seed = keras.random.SeedGenerator(1)

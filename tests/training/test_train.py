@@ -104,6 +104,13 @@ def test_only_an_open_schedule_counts_epochs(make: Callable[[Any], Any], decay_s
     assert optimizer.get_config()["learning_rate"]["config"]["decay_steps"] == decay_steps
 
 
+def test_an_open_schedule_counts_the_steps_of_a_wrapper_that_accumulates():
+    inner = create_neural_optimizer("sgd", lr_scheduler=create_cosine_annealing_scheduler(T_max=4))
+    optimizer = optimizers.Lookahead(optimizers.GradientAccumulation(inner, 2))
+    train(regression.keras_loss, None, regression.digits(SAMPLES), optimizer, epochs=1)
+    assert inner.get_config()["learning_rate"]["config"]["decay_steps"] == 4 * STEPS_PER_EPOCH // 2
+
+
 # ---- Data
 
 

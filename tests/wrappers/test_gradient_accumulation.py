@@ -105,3 +105,73 @@ def test_a_call_that_loss_scaling_leaves_out_is_no_call(inner: Inner):
     result = run(optimizer, start, scaled, "jit" if BACKEND == "jax" else "eager")
     assert_follows([*result.trajectory[:3], *result.trajectory[4:]], expected, start, 1e-6)
     assert int(optimizer.skipped) == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda k: optimizers.GradientAccumulation(optimizers.SGD(0.5), k),
+        lambda k: optimizers.SGD(0.5, gradient_accumulation_steps=k),
+    ],
+    ids=["wrapper", "argument"],
+)
+def test_a_window_that_became_shorter_ends_with_the_next_call(make, way: str):
+    """Saved within a window of 4 and loaded into one of 2: the mean is of the calls that there were."""
+    variables = make_variables([np.zeros(1, "float32")])
+    long, short = make(4), make(2)
+    steps = [[np.full(1, g, "float32")] for g in (1.0, 2.0, 3.0, 6.0, 1.0, 3.0)]
+    run_on(long, variables, steps[:3], way)
+    short.build(variables)
+    for new, old in zip(short.variables, long.variables, strict=True):
+        new.assign(old)
+    inside, loaded = (getattr(o, "inner_optimizer", None) for o in (short, long))
+    for new, old in zip(inside.variables if inside else (), loaded.variables if loaded else (), strict=True):
+        new.assign(old)
+    trajectory = run_on(short, variables, steps[3:], way).trajectory
+    np.testing.assert_allclose([float(values[0][0]) for values in trajectory], [-1.5, -1.5, -2.5], rtol=1e-6)
+    assert int(short.iterations) == 2
+
+
+def test_optimizers_of_keras_multi_optimizer_count_as_inside():
+    def several(**options):
+        kernels, biases = keras.optimizers.SGD(0.1, **options), keras.optimizers.Adam()
+        return keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(kernels, {"bias": biases}))
+
+    with pytest.raises(ValueError, match=r"GradientAccumulation\.inner_optimizer must not accumulate gradients"):
+        optimizers.GradientAccumulation(several(gradient_accumulation_steps=2), 2)
+    with pytest.raises(ValueError, match=r"Cautious\.inner_optimizer must not average weights"):
+        optimizers.Cautious(several(use_ema=True))
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="mirrored variables are TensorFlow's")
+@pytest.mark.parametrize("wrap", [lambda inner: optimizers.GradientAccumulation(inner, 2), optimizers.Grokfast])
+def test_replicas_sum_once_around_several_optimizers(wrap, mirrored):
+    import tensorflow as tf
+
+    def make():
+        kernels, biases = keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.3)
+        return wrap(keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(kernels, {"variable_2": biases})))
+
+    start, micro_steps = start_values(), gradients(4)
+    expected = run(make(), start, micro_steps).trajectory
+    with mirrored.scope():
+        variables = make_variables(start)
+        optimizer = make()
+        optimizer.build(variables)
+
+    @tf.function
+    def step(given):
+        mirrored.run(lambda: optimizer.apply([0.5 * g for g in given], variables))
+
+    for micro_step in micro_steps:
+        step([tf.constant(g) for g in micro_step])
+    assert_follows([read(variables)], [expected[-1]], start, 1e-6)
+
+
+def test_a_counters_name_may_not_be_one_of_the_base():
+    class Counting(optimizers.Wrapper):
+        counters = ("iteration",)
+
+    with pytest.raises(ValueError, match=r"Counting\.slots must be different names .* received 'iteration'"):
+        Counting("sgd").build(make_variables(start_values()))
