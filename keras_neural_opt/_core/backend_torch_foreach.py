@@ -77,7 +77,7 @@ class ForeachTensors(PlainTensors):
     def sign(self) -> Self:
         """Return -1, 0 or 1 for each element."""
         signs = torch._foreach_sign(self.tensors)
-        torch._foreach_add_(signs, torch._foreach_sub(self.tensors, self.tensors))  # to torch the sign of NaN is 0
+        torch._foreach_add_(signs, self.tensors, alpha=0.0)  # to torch the sign of NaN is 0
         return self.new(signs)
 
     def maximum(self, other: Any) -> Self:

@@ -12,6 +12,7 @@ from keras_neural_opt._core.tensors import (
     ema,
     ema_of_square,
     root,
+    scale,
     select,
 )
 from keras_neural_opt.optimizers._base import RuleOptimizer
@@ -80,8 +81,9 @@ class Adan(RuleOptimizer):
     def rule(  # type: ignore[override]
         self, p: Tensors, g: Tensors, lr: Scalar, t: Scalar, m: Tensors, v: Tensors, n: Tensors, previous: Tensors
     ) -> Any:
-        d = (g - previous) * select(t > 1.5, 1.0, 0.0)
-        m, v, n = ema(m, g, self.beta_1), ema(v, d, self.beta_2), ema_of_square(n, g + d * self.beta_2, self.beta_3)
+        d = scale(g - previous, select(t > 1.5, 1.0, 0.0))
+        m, v = ema(m, g, self.beta_1), ema(v, d, self.beta_2)
+        n = ema_of_square(n, add_scaled(scale(d, self.beta_2), g, 1.0), self.beta_3)
         correction = root(bias_correction(self.beta_3, t))
         direction = m * (1.0 / bias_correction(self.beta_1, t))
         direction = add_scaled(direction, v, self.beta_2 / bias_correction(self.beta_2, t))

@@ -13,7 +13,6 @@ from keras_neural_opt._core.tensors import (
     ema,
     ema_of_square,
     root,
-    scale,
 )
 from keras_neural_opt.optimizers import _mask
 from keras_neural_opt.optimizers._base import RuleOptimizer
@@ -108,9 +107,9 @@ class LAMB(RuleOptimizer):
     ) -> Any:
         m, v = ema(m, g, self.beta_1), ema_of_square(v, g, self.beta_2)
         correction = root(bias_correction(self.beta_2, t))
-        step = m / root(v, outside=self.epsilon * correction)
-        step = scale(step, correction / bias_correction(self.beta_1, t))
+        # The step is `unit * step`: a pass over the memory less.
+        unit, step = correction / bias_correction(self.beta_1, t), m / root(v, outside=self.epsilon * correction)
         if decay is not None and self.weight_decay:
-            step = add_scaled(step, p * decay, 1.0)
-        trust = trust_ratios(tensor_norms(p), tensor_norms(step), adapted)
-        return descend(p, step, each(p, trust * lr)), m, v
+            step = add_scaled(step, p * decay, 1.0 / unit)
+        trust = trust_ratios(tensor_norms(p), tensor_norms(step) * unit, adapted)
+        return descend(p, step, each(p, trust * (unit * lr))), m, v

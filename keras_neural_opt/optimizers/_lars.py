@@ -110,10 +110,10 @@ class LARS(RuleOptimizer):
             trust = native.minimum(trust_ratios(norm * self.trust_coefficient, bottom * lr, adapted), 1.0)
         else:
             trust = trust_ratios(norm * self.trust_coefficient, bottom, adapted)
-        step = (g + p * decay if self.weight_decay else g) * each(p, trust)
+        step, rate = g + p * decay if self.weight_decay else g, each(p, trust * lr)
         if m is None:
-            return descend(p, step, lr)
-        m = descend(scale(m, self.momentum), step, lr)
+            return descend(p, step, rate)
+        m = descend(scale(m, self.momentum), step, rate)
         if self.nesterov:
-            return descend(add_scaled(p, m, self.momentum), step, lr), m
+            return descend(add_scaled(p, m, self.momentum), step, rate), m
         return add_scaled(p, m, 1.0), m

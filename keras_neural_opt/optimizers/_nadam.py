@@ -7,7 +7,16 @@ import numpy as np
 
 from keras_neural_opt._core.arguments import fraction, nonnegative, positive
 from keras_neural_opt._core.scalars import expm1, weighted_expm1
-from keras_neural_opt._core.tensors import Scalar, Tensors, bias_correction, descend, ema, ema_of_square, root
+from keras_neural_opt._core.tensors import (
+    Scalar,
+    Tensors,
+    add_scaled,
+    bias_correction,
+    descend,
+    ema,
+    ema_of_square,
+    root,
+)
 from keras_neural_opt.optimizers._base import RuleOptimizer
 from keras_neural_opt.optimizers._registry import export
 
@@ -81,7 +90,7 @@ class Nadam(RuleOptimizer):
         ahead = momentum(self.beta_1, rate, t + 1.0) / (1.0 - momentum_product(self.beta_1, rate, t + 1.0))
         now = (1.0 - momentum(self.beta_1, rate, t)) / (1.0 - momentum_product(self.beta_1, rate, t))
         correction = root(bias_correction(self.beta_2, t))
-        direction = m * ahead + g * now
+        direction = add_scaled(m * ahead, g, now)
         return descend(p, direction, lr * correction, over=root(v, outside=self.epsilon * correction)), m, v
 
 

@@ -4,7 +4,18 @@ from typing import Any
 
 from keras_neural_opt._core.arguments import flag, fraction, nonnegative
 from keras_neural_opt._core.norms import norm
-from keras_neural_opt._core.tensors import Scalar, Tensors, add_scaled, descend, lerp, root, scale, select, square
+from keras_neural_opt._core.tensors import (
+    Scalar,
+    Tensors,
+    add_quotient,
+    add_scaled,
+    descend,
+    lerp,
+    root,
+    scale,
+    select,
+    square,
+)
 from keras_neural_opt.optimizers._base import RuleOptimizer
 from keras_neural_opt.optimizers._registry import export
 from keras_neural_opt.optimizers._slot import Slot
@@ -77,8 +88,8 @@ class NovoGrad(RuleOptimizer):
         self, p: Tensors, g: Tensors, lr: Scalar, t: Scalar, m: Tensors, v: Tensors, *, decay: Tensors
     ) -> Any:
         v = lerp(v, square(norm(g)), select(t < 1.5, 1.0, 1.0 - self.beta_2))
-        step = g / root(v, outside=self.epsilon)
+        weight = 1.0 - self.beta_1 if self.grad_averaging else 1.0
+        m = add_quotient(scale(m, self.beta_1), g, root(v, outside=self.epsilon), weight)
         if self.weight_decay:
-            step = add_scaled(step, p * decay, 1.0)
-        m = add_scaled(scale(m, self.beta_1), step, 1.0 - self.beta_1 if self.grad_averaging else 1.0)
+            m = add_scaled(m, p * decay, weight)
         return descend(p, m, lr), m, v
