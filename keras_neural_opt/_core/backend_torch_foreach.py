@@ -1,5 +1,6 @@
 """The list of tensors on torch: one fused call a list instead of one a tensor, in place where the rule allows it."""
 
+import math
 from typing import Any, Self
 
 import torch
@@ -77,7 +78,9 @@ class ForeachTensors(PlainTensors):
     def sign(self) -> Self:
         """Return -1, 0 or 1 for each element."""
         signs = torch._foreach_sign(self.tensors)
-        torch._foreach_add_(signs, self.tensors, alpha=0.0)  # to torch the sign of NaN is 0
+        # To torch the sign of NaN is 0. On a CPU a sum tells whether there is one; an accelerator would have to wait.
+        if any(x.device.type != "cpu" or not math.isfinite(x.sum()) for x in self.tensors):
+            torch._foreach_add_(signs, self.tensors, alpha=0.0)
         return self.new(signs)
 
     def maximum(self, other: Any) -> Self:
@@ -109,6 +112,16 @@ class ForeachTensors(PlainTensors):
         """Consume; return `s + weight * (x - s)`."""
         tensors = self.take()
         torch._foreach_lerp_(tensors, _as(tensors, x), weight)
+        return self.new(tensors)
+
+    def blend(self, other: Self, weight: float) -> Self:
+        """Return `x + weight * (y - x)`."""
+        return self.new(torch._foreach_lerp(self.tensors, _as(self.tensors, other), weight))
+
+    def running_maximum(self, x: Any) -> Self:
+        """Consume; return the elementwise maximum."""
+        tensors = self.take()
+        torch._foreach_maximum_(tensors, _as(tensors, x) if isinstance(x, PlainTensors) else x)
         return self.new(tensors)
 
     def ema_of_square(self, x: Self, decay: float) -> Self:

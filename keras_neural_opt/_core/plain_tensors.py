@@ -16,10 +16,10 @@ def like(c: Any, x: Any) -> Any:
 class PlainTensors:
     """A list of tensors of any shapes that is computed with as one value.
 
-    The operators `+ - * /` and `square`, `absolute`, `sign`, `maximum`, `clip`, `root` leave their operands as they
-    are. `ema_of_square`, `lerp`, `scale`, `shift`, `decay`, `add_scaled`, `add_quotient` and `add_product` consume
-    their first operand: on torch they update it in place, so its old handle must not be read again, and on every
-    backend reading it raises.
+    The operators `+ - * /` and `square`, `absolute`, `sign`, `maximum`, `blend`, `clip`, `root` leave their operands as
+    they are. `ema_of_square`, `lerp`, `running_maximum`, `scale`, `shift`, `decay`, `add_scaled`, `add_quotient` and
+    `add_product` consume their first operand: on torch they update it in place, so its old handle must not be read
+    again, and on every backend reading it raises.
 
     Args:
         tensors: The tensors.
@@ -124,11 +124,19 @@ class PlainTensors:
         """Consume; return `s + weight * (x - s)`."""
         return self.new(s + (like(y, s) - s) * like(weight, s) for s, y in zip(self.take(), x.tensors, strict=True))
 
+    def blend(self, other: Self, weight: Any) -> Self:
+        """Return `x + weight * (y - x)`."""
+        return self.pair(lambda x, y: x + (y - x) * like(weight, x), other)
+
     def ema_of_square(self, x: Self, decay: float) -> Self:
         """Consume; return the moving average `decay * s + (1 - decay) * x**2`."""
         weight = 1.0 - decay
         pairs = ((s, like(y, s)) for s, y in zip(self.take(), x.tensors, strict=True))
         return self.new(s * decay + y * y * weight for s, y in pairs)
+
+    def running_maximum(self, x: Any) -> Self:
+        """Consume; return the elementwise maximum."""
+        return self.new(self.take()).maximum(x)
 
     def scale(self, factor: Any) -> Self:
         """Consume; return `factor * x`."""

@@ -28,6 +28,11 @@ def lerp(s: Tensors, x: Tensors, weight: Scalar) -> Tensors:
     return s.lerp(x, weight)
 
 
+def blend(x: Tensors, y: Tensors, weight: Scalar) -> Tensors:
+    """Return `x + weight * (y - x)`."""
+    return x.blend(y, weight)
+
+
 def ema_of_square(s: Tensors, x: Tensors, decay: float) -> Tensors:
     """Return the moving average of squares `decay * s + (1 - decay) * x**2`. Consumes `s`."""
     return s.ema_of_square(x, decay)
@@ -97,6 +102,11 @@ def maximum(x: Tensors, y: Any) -> Tensors:
     return x.maximum(y)
 
 
+def running_maximum(s: Tensors, x: Any) -> Tensors:
+    """Return the elementwise maximum. Consumes `s`."""
+    return s.running_maximum(x)
+
+
 def clip(x: Tensors, low: Scalar, high: Scalar) -> Tensors:
     """Return each element of `x` moved into `[low, high]`."""
     return x.clip(low, high)
@@ -133,6 +143,7 @@ __all__ = [
     "add_quotient",
     "add_scaled",
     "bias_correction",
+    "blend",
     "clip",
     "decay",
     "descend",
@@ -141,6 +152,7 @@ __all__ = [
     "lerp",
     "maximum",
     "root",
+    "running_maximum",
     "scale",
     "select",
     "shift",

@@ -11,8 +11,8 @@ from keras_neural_opt._core.tensors import (
     descend,
     ema,
     ema_of_square,
-    maximum,
     root,
+    running_maximum,
 )
 from keras_neural_opt.optimizers._base import RuleOptimizer
 from keras_neural_opt.optimizers._checks import LearningRateSchedule
@@ -105,7 +105,7 @@ class AdaBound(RuleOptimizer):
 
     def rule(self, p: Tensors, g: Tensors, lr: Scalar, t: Scalar, m: Tensors, v: Tensors, *v_hat: Tensors) -> Any:  # type: ignore[override]
         m, v = ema(m, g, self.beta_1), ema_of_square(v, g, self.beta_2)
-        v_hat = tuple(maximum(largest, v) for largest in v_hat)
+        v_hat = tuple(running_maximum(largest, v) for largest in v_hat)
         step = lr * root(bias_correction(self.beta_2, t)) / bias_correction(self.beta_1, t)
         final = lr * (self.final_learning_rate / self.base_learning_rate)
         low, high = final * (1 - 1 / (self.gamma * t + 1)), final * (1 + 1 / (self.gamma * t))

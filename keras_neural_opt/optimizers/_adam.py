@@ -11,8 +11,8 @@ from keras_neural_opt._core.tensors import (
     descend,
     ema,
     ema_of_square,
-    maximum,
     root,
+    running_maximum,
 )
 from keras_neural_opt.optimizers._base import RuleOptimizer
 from keras_neural_opt.optimizers._registry import export
@@ -88,7 +88,7 @@ class Adam(RuleOptimizer):
 
     def rule(self, p: Tensors, g: Tensors, lr: Scalar, t: Scalar, m: Tensors, v: Tensors, *v_hat: Tensors) -> Any:  # type: ignore[override]
         m, v = ema(m, g, self.beta_1), ema_of_square(v, g, self.beta_2)
-        v_hat = tuple(maximum(largest, v) for largest in v_hat)
+        v_hat = tuple(running_maximum(largest, v) for largest in v_hat)
         step = lr * root(bias_correction(self.beta_2, t)) / bias_correction(self.beta_1, t)
         return descend(p, m, step, over=root((v, *v_hat)[-1], outside=self.epsilon)), m, v, *v_hat
 

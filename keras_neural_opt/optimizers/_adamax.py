@@ -10,7 +10,7 @@ from keras_neural_opt._core.tensors import (
     bias_correction,
     descend,
     ema,
-    maximum,
+    running_maximum,
     scale,
 )
 from keras_neural_opt.optimizers._base import RuleOptimizer
@@ -71,5 +71,5 @@ class Adamax(RuleOptimizer):
 
     def rule(self, p: Tensors, g: Tensors, lr: Scalar, t: Scalar, m: Tensors, u: Tensors) -> Any:  # type: ignore[override]
         m = ema(m, g, self.beta_1)
-        u = maximum(scale(u, self.beta_2), absolute(g))
+        u = running_maximum(scale(u, self.beta_2), absolute(g))
         return descend(p, m, lr / bias_correction(self.beta_1, t), over=u + self.epsilon), m, u

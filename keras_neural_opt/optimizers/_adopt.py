@@ -11,8 +11,8 @@ from keras_neural_opt._core.tensors import (
     descend,
     ema,
     lerp,
-    maximum,
     root,
+    running_maximum,
     select,
     square,
 )
@@ -82,7 +82,7 @@ class ADOPT(RuleOptimizer):
 
     def rule(self, p: Tensors, g: Tensors, lr: Scalar, t: Scalar, m: Tensors, v: Tensors) -> Any:  # type: ignore[override]
         first = t < 1.5
-        normalized = g / maximum(root(v), self.epsilon)
+        normalized = g / running_maximum(root(v), self.epsilon)
         # With a bound of 0 the first step leaves the momentum at 0, and so the variables where they are.
         bound = larger(t - 1.0, 0.0) ** 0.25 if self.use_clipping else select(first, 0.0, _UNBOUNDED)
         m = ema(m, clip(normalized, -bound, bound), self.beta_1)

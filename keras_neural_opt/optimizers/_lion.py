@@ -3,7 +3,7 @@
 from typing import Any
 
 from keras_neural_opt._core.arguments import fraction
-from keras_neural_opt._core.tensors import Scalar, Tensors, add_scaled, descend, ema, sign
+from keras_neural_opt._core.tensors import Scalar, Tensors, blend, descend, ema, sign
 from keras_neural_opt.optimizers._base import RuleOptimizer
 from keras_neural_opt.optimizers._registry import export
 
@@ -55,5 +55,4 @@ class Lion(RuleOptimizer):
         self.set_hyperparameters(beta_1=fraction(beta_1), beta_2=fraction(beta_2))
 
     def rule(self, p: Tensors, g: Tensors, lr: Scalar, t: Scalar, m: Tensors) -> Any:  # type: ignore[override]
-        direction = sign(add_scaled(m * self.beta_1, g, 1.0 - self.beta_1))
-        return descend(p, direction, lr), ema(m, g, self.beta_2)
+        return descend(p, sign(blend(m, g, 1.0 - self.beta_1)), lr), ema(m, g, self.beta_2)

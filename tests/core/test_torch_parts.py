@@ -6,7 +6,11 @@ import pytest
 
 import keras_neural_opt as kno
 
-pytestmark = pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch alone computes in parts")
+pytestmark = [
+    pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch alone computes in parts"),
+    # torch's own, while it compiles.
+    pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning"),
+]
 
 
 @pytest.mark.parametrize("flat", [False, True])
