@@ -102,6 +102,16 @@ def largest(tensors: Sequence[Any]) -> Any:
     return stack([jnp.max(jnp.abs(x), initial=0.0) for x in wide])
 
 
+def finite_or(x: Any, other: Any) -> Any:
+    """Return `x`, with its elements that are not finite replaced by those of `other`."""
+    return where(isfinite(x), x, other)
+
+
+def plus_scaled(x: Any, y: Any, factor: float) -> Any:
+    """Return `x + factor * y`."""
+    return x + factor * y
+
+
 def all_finite(x: Any) -> Any:
     """Whether every element of `x` is finite, as a condition for `choose` and `when`."""
     return jnp.all(jnp.isfinite(x))

@@ -168,6 +168,16 @@ def _wide(tensors: Sequence[Any]) -> list[Any]:
     return [tf.cast(x, dtype) for x in tensors]
 
 
+def finite_or(x: Any, other: Any) -> Any:
+    """Return `x`, with its elements that are not finite replaced by those of `other`."""
+    return where(isfinite(x), x, other)
+
+
+def plus_scaled(x: Any, y: Any, factor: float) -> Any:
+    """Return `x + factor * y`."""
+    return x + factor * y
+
+
 def all_finite(x: Any) -> Any:
     """Whether every element of `x` is finite, as a condition for `choose` and `when`."""
     return tf.reduce_all(tf.math.is_finite(x))

@@ -147,6 +147,18 @@ def _wide(x: Any) -> torch.dtype:
     return torch.promote_types(x.dtype, torch.float32)
 
 
+def finite_or(x: Any, other: Any) -> Any:
+    """Return `x`, with its elements that are not finite replaced by those of `other`."""
+    if x.device.type == "cpu" and bool(torch.isfinite(x.sum())):  # one pass instead of three; a GPU would have to wait
+        return x
+    return torch.where(torch.isfinite(x), x, other)
+
+
+def plus_scaled(x: Any, y: Any, factor: float) -> Any:
+    """Return `x + factor * y`."""
+    return torch.add(x, y, alpha=factor)
+
+
 def all_finite(x: Any) -> Any:
     """Whether every element of `x` is finite, as a condition for `choose` and `when`."""
     return bool(torch.isfinite(x).all())

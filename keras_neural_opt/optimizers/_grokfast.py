@@ -4,7 +4,7 @@ from typing import Any
 
 from keras_neural_opt._core.arguments import fraction, nonnegative
 from keras_neural_opt._core.backend import native
-from keras_neural_opt._core.tensors import Tensors, add_scaled, ema
+from keras_neural_opt._core.tensors import Tensors, ema
 from keras_neural_opt.optimizers._wrapper import Wrapper, export
 
 
@@ -52,11 +52,10 @@ class Grokfast(Wrapper):
         self.set_hyperparameters(alpha=fraction(alpha), amplification=nonnegative(amplification))
 
     def before(self, gradients: list[Any], variables: list[Any]) -> list[Any]:
-        kept, g = self.slot("slow_gradient", variables), Tensors(gradients)
+        kept = self.slot("slow_gradient", variables)
         before = native.read_all(kept)
         # Of a bad gradient it keeps nothing: the inner optimizer may skip the step, but this would stay.
-        good = [native.where(native.isfinite(x), x, s) for x, s in zip(gradients, before, strict=True)]
-        slow = ema(Tensors(before), Tensors(good), self.alpha)
-        native.write(kept, slow.tensors)
-        amplified: list[Any] = add_scaled(slow * self.amplification, g, 1.0).tensors
-        return amplified
+        good = [native.finite_or(x, s) for x, s in zip(gradients, before, strict=True)]
+        slow = ema(Tensors(before), Tensors(good), self.alpha).tensors
+        native.write(kept, slow)
+        return [native.plus_scaled(x, s, self.amplification) for x, s in zip(gradients, slow, strict=True)]

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from keras_neural_opt._core.arguments import Argument, is_number, positive_fraction
 from keras_neural_opt._core.backend import native
+from keras_neural_opt._core.tensors import Tensors, lerp
 from keras_neural_opt.optimizers._mask import path_of
 from keras_neural_opt.optimizers._wrapper import Wrapper, export
 
@@ -83,8 +84,13 @@ class LayerwiseLearningRate(Wrapper):
     def after(self, gradients: list[Any], variables: list[Any], old: list[Any], step: Any) -> None:
         chosen = [v for v in variables if self.needs_old_value(v)]
         factors = [self.multiplier(v) for v in chosen]
-        new = [x + (y - x) * c if c else x for x, y, c in zip(old, native.read_all(chosen), factors, strict=True)]
-        native.write(chosen, new)
+        triples = zip(old, native.read_all(chosen), factors, strict=True)
+        native.write(chosen, [_between(x, y, c) if c else x for x, y, c in triples])
+
+
+def _between(old: Any, new: Any, part: float) -> Any:
+    """Return where `part` of the way from old to new ends. Going back from the new is in place on torch."""
+    return lerp(Tensors([new]), Tensors([old]), 1.0 - part).tensors[0]
 
 
 def _multipliers(value: Any) -> dict[str, float]:
