@@ -1,6 +1,9 @@
 """Variables of typical models, by their shapes: what a step costs depends on nothing else of a model."""
 
 import math
+from collections.abc import Sequence
+
+import numpy as np
 
 Shape = tuple[int, ...]
 
@@ -38,6 +41,13 @@ def many() -> list[Shape]:
 
 
 MODELS = {"resnet50": resnet50, "transformer": transformer, "mlp": mlp, "many": many}
+
+
+def weights_and_gradients(shapes: Sequence[Shape], seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return float32 arrays of typical sizes."""
+    rng = np.random.default_rng(seed)
+    weights, gradients = ([rng.normal(scale=s, size=shape).astype("float32") for shape in shapes] for s in (0.05, 0.01))
+    return weights, gradients
 
 
 def parameters(shapes: list[Shape]) -> int:

@@ -14,7 +14,7 @@ from keras_neural_opt.benchmarks._candidate import Candidate, Maker
 from keras_neural_opt.benchmarks._memory import peak_megabytes
 from keras_neural_opt.benchmarks._options import OPTIONS, keras_own, ours
 from keras_neural_opt.benchmarks._own_rules import OWN_RULES
-from keras_neural_opt.benchmarks._shapes import MODELS, parameters
+from keras_neural_opt.benchmarks._shapes import MODELS, parameters, weights_and_gradients
 from keras_neural_opt.benchmarks._threads import available_threads
 from keras_neural_opt.benchmarks._timing import interleaved, ratios, summary, timed
 
@@ -72,10 +72,8 @@ def step(
     engine = importlib.import_module(f"keras_neural_opt.benchmarks._step_{keras.backend.backend()}")
     if device == "gpu" and not engine.has_gpu():
         raise RuntimeError(f"the backend {keras.backend.backend()} finds no GPU")
-    rng = np.random.default_rng(seed)
     shapes = MODELS[model]()
-    values = [rng.normal(scale=0.05, size=shape).astype("float32") for shape in shapes]
-    gradients = [rng.normal(scale=0.01, size=shape).astype("float32") for shape in shapes]
+    values, gradients = weights_and_gradients(shapes, seed)
     with keras.device(device):
         results = [
             _measured(cls, engine, option, values, gradients, rounds, device, advance)

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_neural_opt import optimizers
 from keras_neural_opt._core.arguments import check_arguments, choice, integer
-from keras_neural_opt.benchmarks._shapes import MODELS, parameters
+from keras_neural_opt.benchmarks._shapes import MODELS, parameters, weights_and_gradients
 from keras_neural_opt.benchmarks._threads import available_threads
 from keras_neural_opt.benchmarks._timing import Samples, interleaved
 
@@ -64,9 +63,8 @@ def wrappers(
         choice(name, _WRAPPERS).check("wrappers", "names")
     backend = keras.backend.backend()
     engine = importlib.import_module(f"keras_neural_opt.benchmarks._step_{backend}")
-    rng, shapes = np.random.default_rng(seed), MODELS[model]()
-    values = [rng.normal(scale=0.05, size=shape).astype("float32") for shape in shapes]
-    gradients = [rng.normal(scale=0.01, size=shape).astype("float32") for shape in shapes]
+    shapes = MODELS[model]()
+    values, gradients = weights_and_gradients(shapes, seed)
     results = []
     for name in names or _WRAPPERS:
         wrap, calls = _WRAPPERS[name]
