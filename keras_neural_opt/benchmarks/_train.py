@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from keras_neural_opt._core.arguments import check_arguments, choice, flag, integer
+from keras_neural_opt._core.branches import nothing
 from keras_neural_opt.benchmarks._threads import available_threads
 from keras_neural_opt.benchmarks._timing import interleaved
 from keras_neural_opt.benchmarks._train_contestants import Contestant, contestants
@@ -42,9 +43,9 @@ def train(
     training are judged on the same held-out samples.
 
     Args:
-        task: `"digits"`, `"mnist"`, `"cifar10"`, `"shakespeare"`, or without a target, for three epochs,
-            `"mnist_batch_64"` and `"mnist_batch_4096"`.
-        names: Names of `contestants()`; all of them by default.
+        task: `"digits"`, `"mnist"`, `"cifar10"`, `"shakespeare"`, or without a target, for as many samples as
+            three epochs have, `"mnist_batch_64"` and `"mnist_batch_4096"`.
+        names: Names of our classes, such as `"RAdam"`, and `"Keras AdamW"`; all of them by default.
         seeds: How many runs of the winner, >= 1.
         full: Whether 11 rates over three powers of ten and 3 decays are tried.
         data: The folder of data sets; by default what `KNO_DATA` says. Without one, Keras downloads the images.
@@ -79,7 +80,7 @@ def train(
     trainer = Trainer(chosen, loaded)
     results, winners = [], {}
     for name in names or everyone:
-        row, winners[name] = _tuned(chosen, trainer, everyone[name], seeds, full, advance or _nothing)
+        row, winners[name] = _tuned(chosen, trainer, everyone[name], seeds, full, advance or nothing)
         results.append({"optimizer": name, **row})
     times = step_times(trainer, winners)
     return {
@@ -192,7 +193,3 @@ def _rank(task: Task, outcome: dict[str, Any]) -> tuple[float, float]:
 
 def _rounded(x: float) -> float:
     return float(f"{x:.3g}")
-
-
-def _nothing() -> None:
-    pass
