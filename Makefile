@@ -16,13 +16,14 @@ QUICKSTART := $(VENV)/.installed-quickstart
 
 BACKEND ?=
 BACKENDS := $(or $(BACKEND),jax tensorflow torch)
+# Most of a test's time is Python, on one processor.
+JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 PYTEST_ARGS ?=
 QUICKSTART_ARGS ?=
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: help quickstart test lint format docs tutorials ci clean
-.NOTPARALLEL:
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -32,12 +33,11 @@ quickstart: $(QUICKSTART)
 
 # All backends run even when one fails, so that one run tells everything.
 test: $(DEV)
-	@failed=""; \
-	for backend in $(BACKENDS); do \
-	    echo "=== tests on $$backend ==="; \
-	    KERAS_BACKEND=$$backend $(BIN)/python -m pytest $(PYTEST_ARGS) || failed="$$failed $$backend"; \
-	done; \
-	test -z "$$failed" || { echo "tests failed on:$$failed"; exit 1; }
+	@$(MAKE) --no-print-directory --keep-going $(BACKENDS:%=test-%)
+
+test-%: $(DEV)
+	@echo "=== tests on $* ==="
+	@KERAS_BACKEND=$* $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff check .
@@ -59,7 +59,10 @@ tutorials: $(DEV)
 	    KERAS_BACKEND=$${KERAS_BACKEND:-jax} MPLBACKEND=Agg $(BIN)/python $$tutorial || exit 1; \
 	done
 
-ci: lint test tutorials docs
+# The longest first. Each one's output comes when it ends.
+ci: lint
+	@$(MAKE) --no-print-directory --keep-going --output-sync=target --jobs=$(JOBS) \
+	    test-tensorflow test-jax test-torch docs tutorials
 
 clean:
 	rm -rf $(VENV) docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

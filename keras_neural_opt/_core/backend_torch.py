@@ -118,8 +118,8 @@ def two_norms(tensors: Sequence[Any]) -> Any:
         return stack(
             [n.to(_wide(x)) for n, x in zip(torch._foreach_norm(tensors, 2, torch.float64), tensors, strict=True)]
         )
-    folded = [_row_norms(x) if x.numel() >= 2 * _ROW else x for x in (x.to(_wide(x)) for x in tensors)]
-    return stack([n.to(_wide(n)) for n in torch._foreach_norm(folded)])
+    folded = [_row_norms(x) if x.numel() >= 2 * _ROW else x for x in _widened(tensors)]
+    return stack(_widened(torch._foreach_norm(folded)))
 
 
 def _row_norms(x: Any) -> Any:
@@ -141,6 +141,11 @@ def accumulates_wide(tensors: Sequence[Any]) -> bool:
 def largest(tensors: Sequence[Any]) -> Any:
     """Return the largest absolute value of each tensor, in one 1-D tensor of at least float32."""
     return stack([x.abs().max().to(_wide(x)) if x.numel() else x.new_zeros((), dtype=_wide(x)) for x in tensors])
+
+
+def _widened(tensors: Sequence[Any]) -> list[Any]:
+    # Asking a tensor for its own dtype costs as much as a small operation.
+    return [x if x.dtype is torch.float32 else x.to(_wide(x)) for x in tensors]
 
 
 def _wide(x: Any) -> torch.dtype:

@@ -78,8 +78,9 @@ class ForeachTensors(PlainTensors):
     def sign(self) -> Self:
         """Return -1, 0 or 1 for each element."""
         signs = torch._foreach_sign(self.tensors)
-        # To torch the sign of NaN is 0. On a CPU a sum tells whether there is one; an accelerator would have to wait.
-        if any(x.device.type != "cpu" or not math.isfinite(x.sum()) for x in self.tensors):
+        # To torch the sign of NaN is 0. Of one tensor on a CPU a sum tells sooner whether there is one.
+        several = len(self.tensors) > 1
+        if several or any(x.device.type != "cpu" or not math.isfinite(x.sum()) for x in self.tensors):
             torch._foreach_add_(signs, self.tensors, alpha=0.0)
         return self.new(signs)
 
