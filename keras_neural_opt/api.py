@@ -7,10 +7,11 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
+from keras_neural_opt import schedules
 from keras_neural_opt.callbacks import TrainingProgress
 from keras_neural_opt.optimizers import RuleOptimizer, Wrapper
 from keras_neural_opt.optimizers._configs import config_creator, configured_optimizer, wrapped_optimizer
-from keras_neural_opt.schedules._configs import SchedulerConfig, cosine_annealing_config
+from keras_neural_opt.schedules._configs import SchedulerConfig, scheduler_config, scheduler_creator
 from keras_neural_opt.training import TrainingResult
 from keras_neural_opt.training._convergence import final_loss, has_converged, history_of
 from keras_neural_opt.training._data import Data
@@ -33,19 +34,33 @@ __all__ = [
     "create_ademamix_config",
     "create_adopt_config",
     "create_came_config",
+    "create_constant_scheduler",
     "create_cosine_annealing_scheduler",
+    "create_cosine_annealing_warm_restarts_scheduler",
+    "create_cyclical_scheduler",
+    "create_exponential_decay_scheduler",
+    "create_inverse_square_root_scheduler",
+    "create_join_scheduler",
     "create_lamb_config",
     "create_lars_config",
     "create_lazyadam_config",
+    "create_linear_decay_scheduler",
     "create_lion_config",
     "create_mars_config",
+    "create_multi_step_decay_scheduler",
     "create_nadam_config",
     "create_neural_optimizer",
+    "create_noam_scheduler",
     "create_novograd_config",
+    "create_one_cycle_scheduler",
+    "create_polynomial_decay_scheduler",
     "create_radam_config",
     "create_rmsprop_config",
     "create_sgd_config",
     "create_sgdp_config",
+    "create_step_decay_scheduler",
+    "create_warmup_scheduler",
+    "create_warmup_stable_decay_scheduler",
     "create_yogi_config",
     "get_final_loss",
     "get_final_weights",
@@ -80,6 +95,23 @@ create_rmsprop_config = config_creator("rmsprop")
 create_sgd_config = config_creator("sgd")
 create_sgdp_config = config_creator("sgdp")
 create_yogi_config = config_creator("yogi")
+
+create_constant_scheduler = scheduler_creator(schedules.Constant, "constant")
+create_cosine_annealing_warm_restarts_scheduler = scheduler_creator(
+    schedules.CosineAnnealingWarmRestarts, "cosine_annealing_warm_restarts"
+)
+create_cyclical_scheduler = scheduler_creator(schedules.Cyclical, "cyclical")
+create_exponential_decay_scheduler = scheduler_creator(schedules.ExponentialDecay, "exponential_decay")
+create_inverse_square_root_scheduler = scheduler_creator(schedules.InverseSquareRoot, "inverse_square_root")
+create_join_scheduler = scheduler_creator(schedules.Join, "join")
+create_linear_decay_scheduler = scheduler_creator(schedules.LinearDecay, "linear_decay")
+create_multi_step_decay_scheduler = scheduler_creator(schedules.MultiStepDecay, "multi_step_decay")
+create_noam_scheduler = scheduler_creator(schedules.Noam, "noam")
+create_one_cycle_scheduler = scheduler_creator(schedules.OneCycle, "one_cycle")
+create_polynomial_decay_scheduler = scheduler_creator(schedules.PolynomialDecay, "polynomial_decay")
+create_step_decay_scheduler = scheduler_creator(schedules.StepDecay, "step_decay")
+create_warmup_scheduler = scheduler_creator(schedules.Warmup, "warmup")
+create_warmup_stable_decay_scheduler = scheduler_creator(schedules.WarmupStableDecay, "warmup_stable_decay")
 
 
 def create_cosine_annealing_scheduler(config: Any = None, /, **options: Any) -> SchedulerConfig:
@@ -116,7 +148,7 @@ def create_cosine_annealing_scheduler(config: Any = None, /, **options: Any) -> 
         Loshchilov, Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017,
         https://arxiv.org/abs/1608.03983
     """
-    return cosine_annealing_config(config, options)
+    return scheduler_config(schedules.CosineAnnealing, config, options)
 
 
 def create_neural_optimizer(
@@ -137,8 +169,8 @@ def create_neural_optimizer(
     Args:
         optimizer: A name that `optimizers.available()` lists, in any case. Defaults to `"adam"`.
         config: What a `create_..._config` returned, a mapping, a list of (name, value) pairs, or None for the defaults.
-        lr_scheduler: What `create_cosine_annealing_scheduler` returned, a `LearningRateSchedule`, which counts steps,
-            or None: the learning rate stays.
+        lr_scheduler: What a `create_..._scheduler` returned, a `LearningRateSchedule`, or None: the learning rate
+            stays.
         gradient_clipping: `("norm", x)` scales all gradients together down to the 2-norm x, as torch's
             `clip_grad_norm_`; `("variable_norm", x)` each variable's gradient; `("value", x)` bounds every element. Or
             a `GradientTransform`, or a list of all these, applied in order. Defaults to None.
@@ -245,9 +277,10 @@ def train_neural_network(
         [3.0]
 
     Note:
-        A scheduler made by `create_cosine_annealing_scheduler` counts epochs here, unless `create_neural_optimizer` was
-        given `steps_per_epoch`. `history["loss"]` is the mean over the samples as they were seen, so the loss of an
-        epoch belongs to weights that still moved; `val_loss` belongs to those at its end.
+        A scheduler made by a `create_..._scheduler`, or with `unit="epoch"`, counts epochs here, unless
+        `create_neural_optimizer` was given `steps_per_epoch`. `history["loss"]` is the mean over the
+        samples as they were seen, so the loss of an epoch belongs to weights that still moved; `val_loss` belongs to
+        those at its end.
     """
     settings = Settings(
         epochs,

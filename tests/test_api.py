@@ -126,7 +126,7 @@ MISTAKES = [
     ),
     (
         lambda: api.create_neural_optimizer(lr_scheduler="cosine"),
-        "create_neural_optimizer.lr_scheduler must be made by create_cosine_annealing_scheduler or a",
+        "create_neural_optimizer.lr_scheduler must be made by a create_..._scheduler or be a LearningRateSchedule",
     ),
     (
         lambda: api.create_neural_optimizer(
@@ -139,14 +139,14 @@ MISTAKES = [
         lambda: api.create_neural_optimizer(steps_per_epoch=0),
         "create_neural_optimizer.steps_per_epoch must be None or an",
     ),
-    (api.create_cosine_annealing_scheduler, "CosineAnnealing.T_max must be an integer >= 1; received None"),
+    (api.create_cosine_annealing_scheduler, "CosineAnnealing.decay_steps or T_max must be given; received none"),
     (
         lambda: api.create_cosine_annealing_scheduler(T_max=0),
-        "CosineAnnealing.T_max must be an integer >= 1; received 0",
+        "CosineAnnealing.decay_steps must be an integer from 1 to 1073741823; received 0",
     ),
     (
         lambda: api.create_cosine_annealing_scheduler(T_max=5, eta_min=-1),
-        "CosineAnnealing.eta_min must be a number >= 0; received -1",
+        "CosineAnnealing.minimum_learning_rate must be a number >= 0; received -1",
     ),
     (
         lambda: api.create_cosine_annealing_scheduler(T_max=5, last_epoch=-2),
@@ -158,7 +158,7 @@ MISTAKES = [
     ),
     (
         lambda: api.create_cosine_annealing_scheduler(T_max=5, decay_steps=6),
-        "CosineAnnealing.T_max must be given once; received T_max=5 and decay_steps=6",
+        "CosineAnnealing.decay_steps must be given once; received T_max=5 and decay_steps=6",
     ),
 ]
 
@@ -187,6 +187,61 @@ def test_the_scheduler_starts_from_the_configured_rate(
     scheduler = api.create_cosine_annealing_scheduler(**options)
     optimizer = api.create_neural_optimizer("sgd", {"lr": 0.5}, lr_scheduler=scheduler, steps_per_epoch=steps_per_epoch)
     np.testing.assert_allclose([optimizer._learning_rate(step) for step in steps], expected, rtol=0, atol=1e-15)
+
+
+SCHEDULERS = {
+    "constant": ({}, schedules.Constant(0.5)),
+    "cosine_annealing": ({"T_max": 7}, schedules.CosineAnnealing(0.5, 7)),
+    "cosine_annealing_warm_restarts": (
+        {"T_0": 7, "T_mult": 2, "eta_min": 0.1},
+        schedules.CosineAnnealingWarmRestarts(0.5, 7, 2, minimum_learning_rate=0.1),
+    ),
+    "cyclical": ({"max_lr": 0.9, "step_size_up": 7}, schedules.Cyclical(0.5, 0.9, 7)),
+    "exponential_decay": ({"gamma": 0.9}, schedules.ExponentialDecay(0.5, 1, 0.9)),
+    "inverse_square_root": ({"timescale": 7}, schedules.InverseSquareRoot(0.5, 7)),
+    "join": (
+        {"schedulers": [api.create_constant_scheduler(), 0.1], "milestones": [7]},
+        schedules.Join([schedules.Constant(0.5), 0.1], [7]),
+    ),
+    "linear_decay": ({"total_iters": 7}, schedules.LinearDecay(0.5, 7)),
+    "multi_step_decay": ({"milestones": [3, 7], "gamma": 0.2}, schedules.MultiStepDecay(0.5, [3, 7], 0.2)),
+    "noam": ({"model_size": 64, "warmup_steps": 7}, schedules.Noam(64, 7)),
+    "one_cycle": ({"total_steps": 7, "div_factor": 10.0}, schedules.OneCycle(0.5, 7, div_factor=10.0)),
+    "polynomial_decay": ({"total_iters": 7, "power": 2}, schedules.PolynomialDecay(0.5, 7, power=2.0)),
+    "step_decay": ({"step_size": 7, "gamma": 0.2}, schedules.StepDecay(0.5, 7, 0.2)),
+    "warmup": (
+        {"schedule": api.create_cosine_annealing_scheduler(T_max=7), "warmup_steps": 3, "start_factor": 0.1},
+        schedules.Warmup(schedules.CosineAnnealing(0.5, 7), 3, initial_factor=0.1),
+    ),
+    "warmup_stable_decay": (
+        {"warmup_steps": 3, "stable_steps": 4, "decay_steps": 5},
+        schedules.WarmupStableDecay(0.5, 3, 4, 5),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_every_scheduler_takes_the_spellings_of_torch(name: str):
+    options, expected = SCHEDULERS[name]
+    scheduler = getattr(api, f"create_{name}_scheduler")(options)
+    optimizer = api.create_neural_optimizer("sgd", learning_rate=0.5, lr_scheduler=scheduler)
+    told = api.create_neural_optimizer("sgd", learning_rate=0.5, lr_scheduler=scheduler, steps_per_epoch=10)
+    for step in range(20):
+        assert optimizer._learning_rate(step) == expected(step)
+        if name not in ("noam", "one_cycle"):  # of which the first and the last step are parts
+            assert told._learning_rate(10 * step) == pytest.approx(expected(step), rel=1e-12, abs=1e-15)
+
+
+def test_every_schedule_has_a_scheduler():
+    made = {f"create_{name}_scheduler" for name in SCHEDULERS}
+    assert made == {name for name in api.__all__ if name.endswith("_scheduler")}
+    of_other_things = {"OneCycleMomentum", "Product", "Scaled", "Schedule", "schedule_figure"}
+    assert len(made) == len(set(schedules.__all__) - of_other_things)
+
+
+def test_a_rate_of_its_own_goes_before_the_optimizers():
+    scheduler = api.create_one_cycle_scheduler(max_lr=0.9, total_steps=2, pct_start=1.0)
+    assert api.create_neural_optimizer("sgd", learning_rate=0.5, lr_scheduler=scheduler)._learning_rate(1) == 0.9
 
 
 def test_the_scheduler_starts_from_the_default_rate():

@@ -1,6 +1,7 @@
 """Checks of constructor arguments, with one wording for every error."""
 
 import difflib
+import inspect
 import math
 import numbers
 from collections.abc import Callable, Iterable
@@ -145,6 +146,21 @@ def did_you_mean(name: Any, candidates: Iterable[str]) -> str:
 
 def _spelling(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
+
+
+def refuse_unknown(made: Any, base: type, unknown: dict[str, Any]) -> None:
+    """Raise `ValueError` for the first argument that neither its class nor a base of it up to `base` take."""
+    if not unknown:
+        return
+    owner, name = type(made).__name__, next(iter(unknown))
+    accepted = [p for c in type(made).__mro__ if issubclass(c, base) for p in _parameters(c.__init__)]
+    raise ValueError(
+        f"{owner}.{name} must be an argument of {owner}; received {unknown[name]!r}{did_you_mean(name, accepted)}"
+    )
+
+
+def _parameters(function: Callable[..., Any]) -> list[str]:
+    return [name for name in inspect.signature(function).parameters if name not in ("self", "kwargs", "unknown")]
 
 
 class Configurable:

@@ -37,6 +37,14 @@ def sin(x: Any) -> Any:
     return math.sin(x) if is_host(x) else native.sin(x)
 
 
+def power(base: float, exponent: Any) -> Any:
+    """Return `base ** exponent` for a base > 0; too large a float is infinite."""
+    try:
+        return base**exponent
+    except OverflowError:
+        return math.inf
+
+
 def expm1(x: Any) -> Any:
     """`exp(x) - 1`, exact near 0."""
     return math.expm1(x) if is_host(x) else native.expm1(x)

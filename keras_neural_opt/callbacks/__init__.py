@@ -2,5 +2,6 @@
 
 from keras_neural_opt.callbacks._progress import TrainingProgress
 from keras_neural_opt.callbacks._recalibrate_batch_norm import RecalibrateBatchNorm
+from keras_neural_opt.callbacks._schedule_in_epochs import ScheduleInEpochs
 
-__all__ = ["RecalibrateBatchNorm", "TrainingProgress"]
+__all__ = ["RecalibrateBatchNorm", "ScheduleInEpochs", "TrainingProgress"]

@@ -5,10 +5,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from keras_neural_opt.cli import _bench, _list, _quickstart
+from keras_neural_opt.cli import _bench, _list, _plot_schedule, _quickstart
 from keras_neural_opt.cli._backend import BACKENDS, use_backend
 
-_COMMANDS = {"quickstart": _quickstart, "list": _list, "bench": _bench}
+_COMMANDS = {"quickstart": _quickstart, "list": _list, "bench": _bench, "plot-schedule": _plot_schedule}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -21,6 +21,7 @@ from keras_neural_opt._core.arguments import (
     nonnegative,
     optional,
     positive,
+    refuse_unknown,
     text,
 )
 from keras_neural_opt._core.backend import HOST_SCALARS, native
@@ -34,7 +35,6 @@ from keras_neural_opt.optimizers._checks import (
     check_gradients,
     check_learning_rate,
     check_transforms,
-    refuse_unknown,
 )
 from keras_neural_opt.optimizers._keras_interface import KerasInterface
 from keras_neural_opt.optimizers._layout import Layout

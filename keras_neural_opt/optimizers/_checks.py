@@ -1,13 +1,12 @@
 """Checks of what an optimizer is given: learning rate, transforms, unknown arguments, gradients."""
 
 import copy
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from keras_neural_opt._core.arguments import did_you_mean, is_number
+from keras_neural_opt._core.arguments import is_number
 from keras_neural_opt.optimizers._mask import path_of
 from keras_neural_opt.transforms import GradientTransform
 
@@ -85,18 +84,3 @@ def check_transforms(owner: str, transforms: Any) -> tuple[GradientTransform, ..
     if given is None or not all(isinstance(t, GradientTransform) for t in given):
         raise ValueError(f"{owner}.gradient_transforms must be a list of GradientTransforms; received {transforms!r}")
     return tuple(copy.copy(transform) for transform in given)
-
-
-def refuse_unknown(optimizer: Any, base: type, unknown: dict[str, Any]) -> None:
-    """Raise `ValueError` for the first argument that neither the optimizer nor its bases up to `base` take."""
-    if not unknown:
-        return
-    owner, name = type(optimizer).__name__, next(iter(unknown))
-    accepted = [p for c in type(optimizer).__mro__ if issubclass(c, base) for p in _parameters(c.__init__)]
-    raise ValueError(
-        f"{owner}.{name} must be an argument of {owner}; received {unknown[name]!r}{did_you_mean(name, accepted)}"
-    )
-
-
-def _parameters(function: Callable[..., Any]) -> list[str]:
-    return [name for name in inspect.signature(function).parameters if name not in ("self", "kwargs", "unknown")]

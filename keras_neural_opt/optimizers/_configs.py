@@ -182,7 +182,7 @@ def _schedule(config: OptimizerConfig, lr_scheduler: Any, steps_per_epoch: int |
         return lr_scheduler
     if not isinstance(lr_scheduler, SchedulerConfig):
         raise ValueError(
-            "create_neural_optimizer.lr_scheduler must be made by create_cosine_annealing_scheduler or a"
+            "create_neural_optimizer.lr_scheduler must be made by a create_..._scheduler or be a"
             f" LearningRateSchedule; received {lr_scheduler!r}"
         )
     learning_rate = config.options.get("learning_rate", _default_learning_rate(config.name))

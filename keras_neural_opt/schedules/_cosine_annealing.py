@@ -3,15 +3,14 @@
 import math
 from typing import Any
 
-import keras
-
-from keras_neural_opt._core.arguments import Configurable, choice, flag, integer, nonnegative
+from keras_neural_opt._core.arguments import choice, nonnegative
 from keras_neural_opt._core.registry import export
-from keras_neural_opt._core.scalars import is_host, maximum, select, sin, step_count, to_float
+from keras_neural_opt._core.scalars import is_host, maximum, select, sin, to_float
+from keras_neural_opt.schedules._schedule import Schedule
 
 
 @export
-class CosineAnnealing(Configurable, keras.optimizers.schedules.LearningRateSchedule):
+class CosineAnnealing(Schedule):
     r"""Lowers the learning rate along half a cosine (Loshchilov and Hutter, 2017).
 
     The schedule to start with when the length of the training is known: it stays near the top for long, falls through
@@ -22,16 +21,12 @@ class CosineAnnealing(Configurable, keras.optimizers.schedules.LearningRateSched
 
     Args:
         initial_learning_rate: :math:`\eta_0 \ge 0`, the rate at :math:`t = 0`.
-        decay_steps: :math:`T`, the number of steps from the top to the bottom, from 1 to 2**30 - 1.
+        decay_steps: :math:`T`, the steps from the top to the bottom.
         minimum_learning_rate: :math:`\eta_{\min} \ge 0`, the rate at :math:`t = T`. Defaults to 0.
         start_step: :math:`s_0 \ge 0`, where on the curve step 0 of the optimizer lies. Defaults to 0.
         after: What happens past :math:`T`: `"hold"` keeps the minimum (default), `"mirror"` climbs back to the top by
             :math:`2T` and repeats.
-        open_unit: Whether `train_neural_network` may take `decay_steps` and `start_step` as epochs. Everywhere else
-            they are steps. `create_cosine_annealing_scheduler` leaves it open. Defaults to False.
-
-    Returns:
-        When called with a step: a Python float for a Python int, a float32 scalar tensor for a tensor.
+        **kwargs: `unit` and `name`, see `Schedule`.
 
     Raises:
         ValueError: An argument breaks its rule.
@@ -59,30 +54,28 @@ class CosineAnnealing(Configurable, keras.optimizers.schedules.LearningRateSched
     minimum_learning_rate: float
     start_step: int
     after: str
-    open_unit: bool
     counts = ("decay_steps", "start_step")
 
     def __init__(
         self,
         initial_learning_rate: float,
-        decay_steps: int,
+        decay_steps: float,
         minimum_learning_rate: float = 0.0,
-        start_step: int = 0,
+        start_step: float = 0,
         after: str = "hold",
-        open_unit: bool = False,
+        **kwargs: Any,
     ) -> None:
+        super().__init__(**kwargs)
         self.set_hyperparameters(
             initial_learning_rate=nonnegative(initial_learning_rate),
-            decay_steps=integer(decay_steps, 1, 2**30 - 1),
+            decay_steps=self.count(decay_steps, 1),
             minimum_learning_rate=nonnegative(minimum_learning_rate),
-            start_step=integer(start_step, 0),
+            start_step=self.count(start_step, 0, None),
             after=choice(after, ("hold", "mirror")),
-            open_unit=flag(open_unit),
         )
 
-    def __call__(self, step: Any) -> Any:
-        """Return the learning rate at `step`."""
-        half_angle = to_float(self._distance_to_bottom(step_count(step))) * (math.pi / 2 / self.decay_steps)
+    def value(self, step: Any) -> Any:
+        half_angle = to_float(self._distance_to_bottom(step)) * (math.pi / 2 / self.decay_steps)
         span = self.initial_learning_rate - self.minimum_learning_rate
         return self.minimum_learning_rate + span * sin(half_angle) ** 2
 
@@ -96,7 +89,3 @@ class CosineAnnealing(Configurable, keras.optimizers.schedules.LearningRateSched
         wraps = phase >= period - start
         phase = select(wraps if not is_host(phase) else bool(wraps), phase - (period - start), phase + start)
         return abs(self.decay_steps - phase)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor arguments."""
-        return self.hyperparameters()

@@ -7,9 +7,8 @@ import keras
 import numpy as np
 
 from keras_neural_opt import optimizers
-from keras_neural_opt._core.nested import chain
-from keras_neural_opt.schedules._configs import in_epochs
 from keras_neural_opt.training._data import Data, count_batches, is_dataset
+from keras_neural_opt.training._epochs import count_epochs
 from keras_neural_opt.training._function_model import FunctionModel
 from keras_neural_opt.training._result import TrainingResult
 from keras_neural_opt.training._settings import OWNER, Settings
@@ -35,7 +34,7 @@ def train(
     batches = _batches(data.training, settings)
     is_model = isinstance(model_or_loss, keras.Model)
     (_check_model if is_model else _check_functions)(model_or_loss, gradient_function, initial_weights, loss)
-    _count_epochs(optimizer, batches)
+    count_epochs(OWNER, optimizer, batches)
     if settings.seed is not None:
         keras.utils.set_random_seed(settings.seed)
     if is_model:
@@ -95,22 +94,6 @@ def _batches(training_data: Any, settings: Settings) -> int | None:
     if batches is None and not hasattr(training_data, "element_spec"):
         raise ValueError(f"{OWNER}.steps_per_epoch must be given for data that does not know its length; received None")
     return batches
-
-
-def _count_epochs(optimizer: Any, batches: int | None) -> None:
-    """Let a schedule whose unit is open count epochs."""
-    calls = 1  # that make a step of the optimizer in turn
-    for each in chain(optimizer):
-        calls *= each.steps if getattr(each, "accumulates", False) else 1
-        schedule = getattr(each, "_learning_rate", None)
-        if not getattr(schedule, "open_unit", False):
-            continue
-        if batches is None:
-            raise ValueError(
-                f"{OWNER}.steps_per_epoch must be given, for the scheduler to count epochs of data that does not know"
-                " its length; received None"
-            )
-        each.learning_rate = in_epochs(schedule, batches / (calls * (each.gradient_accumulation_steps or 1)))
 
 
 def _compiled_functions(

@@ -79,3 +79,43 @@ def test_quickstart_writes_report_and_picture(
     assert len(accuracies) == 7
     assert min(accuracies) > 50
     assert picture.read_text().startswith("<?xml")
+
+
+def test_plot_schedule_draws_several(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "120")
+    picture = tmp_path / "rates.svg"
+    arguments = ["--arg", "total_steps=100", "--arg", "T_max=100", "--arg", "anneal_strategy=linear"]
+    rest = ["--arg", "milestones=30,60", "--steps", "101", "--learning-rate", "0.5", "--out", str(picture)]
+    assert main(["plot-schedule", "one_cycle", "CosineAnnealing", "multistepdecay", *arguments, *rest]) == 0
+    printed = capsys.readouterr().out
+    for name in ("OneCycle", "CosineAnnealing", "MultiStepDecay"):
+        assert name in printed
+    assert re.search(r"│ 30 +│ [\d.]+ +│ [\d.]+ +│ 0.05 +│", printed)
+    assert picture.read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["OneCicle"], "there is no schedule 'OneCicle'; did you mean OneCycle?; there are Constant, CosineAnnealing"),
+        (["OneCycle", "--arg", "gamma=2"], "plot-schedule.arg must be one of anneal_strategy, div_factor"),
+        (["OneCycle", "--arg", "gamma"], "plot-schedule.arg must be NAME=VALUE; received 'gamma'"),
+        (["OneCycle"], "OneCycle.total_steps must be given; received none"),
+        (["StepDecay", "--arg", "step_size=x"], "StepDecay.decay_steps must be an integer from 1"),
+        (["Constant", "--out", "x.exe"], "plot-schedule.out must be the name of an .svg file; received 'x.exe'"),
+        (["Constant", "--steps", "1"], "schedule_figure.steps must be an integer >= 2; received 1"),
+    ],
+)
+def test_plot_schedule_says_what_is_wrong(
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["plot-schedule", *arguments]) == 1
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -71,6 +71,12 @@ class LosesItsMinimum(CosineAnnealing):
         return {**super().get_config(), "minimum_learning_rate": 0.0}
 
 
+@registered
+class KeepsItsEpochs(CosineAnnealing):
+    def in_steps(self, steps_per_epoch: float) -> Any:
+        return type(self)(**{**self.hyperparameters(), "unit": "auto", "decay_steps": 7, "start_step": 0})
+
+
 class TakesAnySteps(CosineAnnealing):
     def __init__(self, **options: Any) -> None:
         try:

@@ -69,6 +69,18 @@ def _tf_function(result: Run, jit_compile: bool = False) -> Callable[[list[Any]]
     return step
 
 
+def as_compiled(function: Callable[[Any], Any], way: str) -> Callable[[Any], Any]:
+    """Return a function of a tensor compiled in one of `COMPILED`."""
+    if BACKEND == "jax":
+        import jax
+
+        return jax.jit(function)
+    import tensorflow as tf
+
+    compiled: Callable[[Any], Any] = tf.function(function, jit_compile=way == "jit")
+    return compiled
+
+
 def _jax_jit(result: Run) -> Callable[[list[Any]], None]:
     import jax
 

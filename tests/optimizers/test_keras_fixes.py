@@ -278,6 +278,18 @@ def test_step_counter_never_turns_negative(optimizers):
     assert np.isfinite(variable.numpy()).all()
 
 
+@ours_and_keras("K10: a logarithm in float32 misses restarts")
+def test_every_restart_starts_at_the_top(optimizers):
+    if optimizers is keras.optimizers:
+        schedule = keras.optimizers.schedules.CosineDecayRestarts(0.1, 10, t_mul=2.0)
+    else:
+        schedule = kno.schedules.CosineAnnealingWarmRestarts(0.1, 10, t_mul=2)
+    starts = [10 * (2**k - 1) for k in range(20)]
+    assert starts[13] == 81910
+    rates = [float(schedule(ops.convert_to_tensor(step, "int32"))) for step in starts]
+    np.testing.assert_allclose(rates, 0.1, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     "bad",
     [

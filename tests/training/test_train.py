@@ -415,13 +415,13 @@ def test_a_compiled_model_keeps_its_loss_weights():
 
 
 def test_an_open_unit_survives_the_config_and_a_loss_scale():
-    from keras_neural_opt.training._train import _count_epochs
+    from keras_neural_opt.training._epochs import count_epochs
 
     scheduler = kno.create_cosine_annealing_scheduler(T_max=10)
     optimizer = kno.create_neural_optimizer("sgd", lr_scheduler=scheduler)
     again = type(optimizer).from_config(optimizer.get_config())
-    _count_epochs(keras.optimizers.LossScaleOptimizer(again), 7)
+    count_epochs("test", keras.optimizers.LossScaleOptimizer(again), 7)
     assert again._learning_rate.get_config()["decay_steps"] == 70
-    assert not again._learning_rate.open_unit
+    assert not again._learning_rate.counts_epochs
     closed = kno.create_neural_optimizer("sgd", lr_scheduler=scheduler, steps_per_epoch=7)
     assert closed._learning_rate.get_config() == again._learning_rate.get_config()
