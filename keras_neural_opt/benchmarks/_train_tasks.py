@@ -135,9 +135,9 @@ def _large_batch(size: int, epochs: int = 3, images: int = 60_000) -> Task:
 TASKS = {
     "digits": Task("digits, small CNN", small_cnn, data.digits, 32, 300, 10, 0.96),
     "mnist": Task("MNIST, small CNN", mnist_cnn, data.mnist, 64, 400, 20, 0.955),
-    "cifar10": Task("10,000 images of CIFAR-10, small ResNet", small_resnet, data.cifar10, 32, 300, 25, 0.42, 1_000),
+    "cifar10": Task("10,000 images of CIFAR-10, small ResNet", small_resnet, data.cifar10, 32, 240, 20, 0.40, 1_000),
     "shakespeare": Task(
-        "Shakespeare, character GPT", character_gpt, data.shakespeare, 16, 400, 20, 2.45, 500, context=_CONTEXT
+        "Shakespeare, character GPT", character_gpt, data.shakespeare, 16, 320, 20, 2.5, 500, context=_CONTEXT
     ),
     "mnist_batch_64": _large_batch(64),
     "mnist_batch_4096": _large_batch(4096),
