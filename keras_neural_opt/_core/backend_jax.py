@@ -11,7 +11,7 @@ from jax.experimental import sparse
 
 from keras_neural_opt._core.branches import nothing, pure
 
-sqrt, expm1, sin, sign, where = jnp.sqrt, jnp.expm1, jnp.sin, jnp.sign, jnp.where
+sqrt, expm1, log, sin, sign, where = jnp.sqrt, jnp.expm1, jnp.log, jnp.sin, jnp.sign, jnp.where
 minimum, maximum, isfinite = jnp.minimum, jnp.maximum, jnp.isfinite
 stack, ones_like, zeros_like = jnp.stack, jnp.ones_like, jnp.zeros_like
 

@@ -13,7 +13,7 @@ from tensorflow.python.ops import control_flow_util
 from keras_neural_opt._core.branches import nothing, pure
 from keras_neural_opt._core.nested import chain
 
-sqrt, expm1, sin, sign, where = tf.sqrt, tf.math.expm1, tf.sin, tf.sign, tf.where
+sqrt, expm1, log, sin, sign, where = tf.sqrt, tf.math.expm1, tf.math.log, tf.sin, tf.sign, tf.where
 minimum, maximum, isfinite = tf.minimum, tf.maximum, tf.math.is_finite
 stack, ones_like, zeros_like = tf.stack, tf.ones_like, tf.zeros_like
 

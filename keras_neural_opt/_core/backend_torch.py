@@ -11,7 +11,7 @@ from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 _ROW = 1 << 14
 ROW_GRADIENTS = False  # only TensorFlow's gradients name the rows that they touch
-sqrt, expm1, sin, sign, where = torch.sqrt, torch.expm1, torch.sin, torch.sign, torch.where
+sqrt, expm1, log, sin, sign, where = torch.sqrt, torch.expm1, torch.log, torch.sin, torch.sign, torch.where
 _dtype, _layout, _dtype_of_variable = attrgetter("dtype"), attrgetter("layout"), attrgetter("_value.dtype")
 isfinite, stack = torch.isfinite, torch.stack
 ones_like, zeros_like = torch.ones_like, torch.zeros_like

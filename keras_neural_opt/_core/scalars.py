@@ -45,6 +45,11 @@ def power(base: float, exponent: Any) -> Any:
         return math.inf
 
 
+def log(x: Any) -> Any:
+    """Natural logarithm."""
+    return math.log(x) if is_host(x) else native.log(x)
+
+
 def expm1(x: Any) -> Any:
     """`exp(x) - 1`, exact near 0."""
     return math.expm1(x) if is_host(x) else native.expm1(x)

@@ -1,12 +1,11 @@
 """What a rule is written with: the list of tensors of this backend, and functions that read like the papers."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from keras_neural_opt._core.backend import NAME, native
 from keras_neural_opt._core.plain_tensors import PlainTensors
-from keras_neural_opt._core.scalars import expm1, sqrt
+from keras_neural_opt._core.scalars import expm1, is_host, log, sqrt
 from keras_neural_opt._core.scalars import select as select_scalar
 
 if TYPE_CHECKING or NAME != "torch":
@@ -130,9 +129,11 @@ def on_marked(marks: Sequence[bool], function: Callable[..., Tensors], x: Tensor
     return x.new(next(changed) if marked else z for z, marked in zip(x.tensors, marks, strict=True))
 
 
-def bias_correction(decay: float, t: Scalar) -> Scalar:
+def bias_correction(decay: Scalar, t: Scalar) -> Scalar:
     """Return `1 - decay**t`, by `expm1`: exact to the last bits in float32 too, where the difference is not."""
-    return -expm1(t * math.log(decay)) if decay else 1.0
+    if is_host(decay) and not decay:
+        return 1.0
+    return -expm1(t * log(decay))
 
 
 __all__ = [

@@ -67,6 +67,7 @@ class Adafactor(RuleOptimizer):
     relative_step: bool
     slots = (*factor_slots("rows", "columns"), Slot("velocity", shape=unfactored))
     elementwise = False
+    fixed = ("beta_2_decay",)
 
     def __init__(
         self,

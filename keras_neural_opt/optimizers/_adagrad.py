@@ -49,6 +49,7 @@ class Adagrad(RuleOptimizer):
     initial_accumulator_value: float
     epsilon: float
     sparse_rows = True
+    fixed = ("initial_accumulator_value", "epsilon")
 
     def __init__(
         self,

@@ -68,6 +68,7 @@ class AdEMAMix(RuleOptimizer):
     warmup_steps: int | None
     epsilon: float
     slots = ("momentum", "slow_momentum", "velocity")
+    fixed = ("beta_1", "beta_3")
 
     def __init__(
         self,

@@ -64,6 +64,7 @@ class RuleOptimizer(KerasInterface):
         elementwise: Whether the rule computes each element on its own (default). A rule that takes norms over a
             variable must say `False`.
         decay_in_rule: Whether the rule applies weight decay itself. It then gets `decay=`, one coefficient a variable.
+        fixed: Names of hyperparameters that cannot follow a schedule. Every other number can: `SGD(momentum=schedule)`.
         sparse_rows: Whether a row whose gradient is zero stays as it is, or may. On TensorFlow an embedding's step
             then costs what its touched rows cost.
 
@@ -412,9 +413,11 @@ class RuleOptimizer(KerasInterface):
             for transform in (*self._clipping, *self.gradient_transforms):
                 gradients = transform(gradients, context)
             coefficient = self._current(self.weight_decay) if self.weight_decay else None
-            run(self._plan.step, layout, gradients, (context.learning_rate, context.step, coefficient))
+            with self.at_this_step():
+                run(self._plan.step, layout, gradients, (context.learning_rate, context.step, coefficient))
         for gradient, variable in rows:
-            self._run_rule_on_rows(gradient, variable, context)
+            with self.at_this_step():
+                self._run_rule_on_rows(gradient, variable, context)
         for variable in filter(_constraint, layout.variables):
             variable.assign(variable.constraint(native.read(variable)))
         if self.use_ema:

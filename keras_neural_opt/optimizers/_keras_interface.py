@@ -7,11 +7,11 @@ from typing import Any, Self
 import keras
 import numpy as np
 
-from keras_neural_opt._core.arguments import Configurable
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.tensors import Tensors
 from keras_neural_opt.optimizers import _mask
 from keras_neural_opt.optimizers._checks import LearningRateSchedule, check_learning_rate, check_model
+from keras_neural_opt.optimizers._scheduled import ScheduledHyperparameters
 from keras_neural_opt.optimizers._state import NamedState
 from keras_neural_opt.transforms import (
     ClipByGlobalNorm,
@@ -22,7 +22,7 @@ from keras_neural_opt.transforms import (
 )
 
 
-class KerasInterface(NamedState, Configurable, keras.optimizers.Optimizer):
+class KerasInterface(NamedState, ScheduledHyperparameters, keras.optimizers.Optimizer):
     """What `RuleOptimizer` overrides of Keras' optimizer besides the step itself."""
 
     gradient_transforms: tuple[GradientTransform, ...]
@@ -116,6 +116,9 @@ class KerasInterface(NamedState, Configurable, keras.optimizers.Optimizer):
             config["weight_decay"] = serialize(self.weight_decay)
         options = {"weight_decay_mask": self.weight_decay_mask, **self.hyperparameters()}
         for name, value in options.items():
+            if isinstance(value, LearningRateSchedule):
+                options[name] = serialize(value)
+                continue
             options[name] = _mask.mask_config(type(self).__name__, name, value)
         return {
             **config,

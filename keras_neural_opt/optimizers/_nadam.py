@@ -66,6 +66,7 @@ class Nadam(RuleOptimizer):
     epsilon: float
     momentum_decay: float
     slots = ("momentum", "velocity")
+    fixed = ("beta_1", "momentum_decay")
 
     def __init__(
         self,

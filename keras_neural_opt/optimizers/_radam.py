@@ -61,6 +61,7 @@ class RAdam(RuleOptimizer):
     beta_2: float
     epsilon: float
     slots = ("momentum", "velocity")
+    fixed = ("beta_2",)
 
     def __init__(
         self,

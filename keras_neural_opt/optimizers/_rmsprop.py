@@ -87,7 +87,7 @@ class RMSprop(RuleOptimizer):
         v = ema_of_square(v, g, self.rho)
         average = [ema(rest[-1], g, self.rho)] if self.centered else []
         over = root(v - square(average[0]) if average else v, inside=self.epsilon)
-        if not self.momentum:
+        if len(rest) == len(average):  # no momentum is kept
             return descend(p, g, lr, over=over), v, *average
         m = add_quotient(scale(rest[0], self.momentum), g, over, lr)
         return descend(p, m, 1.0), v, m, *average

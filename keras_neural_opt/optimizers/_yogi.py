@@ -63,6 +63,7 @@ class Yogi(RuleOptimizer):
     beta_2: float
     epsilon: float
     initial_accumulator_value: float
+    fixed = ("initial_accumulator_value",)
 
     def __init__(
         self,

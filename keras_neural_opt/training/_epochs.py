@@ -5,9 +5,6 @@ from typing import Any
 from keras_neural_opt._core.nested import chain
 from keras_neural_opt.schedules import Schedule
 
-# Where an optimizer holds schedules.
-_PLACES = ("_learning_rate", "weight_decay")
-
 
 def count_epochs(owner: str, optimizer: Any, batches: int | None) -> None:
     """Let the schedules of an optimizer, and of those inside it, count epochs.
@@ -23,7 +20,7 @@ def count_epochs(owner: str, optimizer: Any, batches: int | None) -> None:
     calls = 1  # that make a step of the optimizer in turn
     for each in chain(optimizer):
         calls *= each.steps if getattr(each, "accumulates", False) else 1
-        for place in _PLACES:
+        for place in ("_learning_rate", "weight_decay", *getattr(each, "_hyperparameter_names", ())):
             schedule = getattr(each, place, None)
             if not isinstance(schedule, Schedule) or not schedule.counts_epochs:
                 continue
@@ -36,4 +33,4 @@ def count_epochs(owner: str, optimizer: Any, batches: int | None) -> None:
             if place == "_learning_rate":
                 each.learning_rate = counting
             else:
-                each.weight_decay = counting
+                setattr(each, place, counting)

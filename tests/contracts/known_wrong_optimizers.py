@@ -1,6 +1,7 @@
 """Optimizers that are each wrong in one way, as people write them; the contracts must reject them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -166,6 +167,15 @@ class Shifted(keras.optimizers.schedules.LearningRateSchedule):
 class ReadsTheNextStep(SGD):
     def __init__(self, learning_rate: Any = 0.01, **kwargs: Any) -> None:
         super().__init__(Shifted(learning_rate), **kwargs)
+
+
+class KeepsItsFirstMomentum(SGD):
+    @contextmanager
+    def at_this_step(self) -> Iterator[None]:
+        schedules = self.scheduled()
+        vars(self).update({name: schedule(0) for name, schedule in schedules.items()})
+        yield
+        vars(self).update(schedules)
 
 
 class CallsTheRateOnce(SGD):

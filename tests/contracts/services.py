@@ -1,11 +1,14 @@
 """Contracts on what the base does around a rule: schedules, clipping, accumulation, averages, constraints."""
 
+import dataclasses
+import json
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_neural_opt import transforms
+from keras_neural_opt.schedules import LinearDecay
 from tests.contracts.contract import contract
 from tests.contracts.numerics import assert_equals_twin
 from tests.contracts.problem import (
@@ -33,6 +36,36 @@ def follows_a_schedule(subject: Subject) -> None:
     """Step t uses the rate of t - 1 effective steps."""
     schedule, twin = schedules(subject)
     assert_equals_twin(subject, base={"learning_rate": schedule}, loop={"learning_rate": twin})
+
+
+def _numbers_that_may_change(subject: Subject) -> dict[str, float]:
+    optimizer = subject.make()
+    fields = {field.name for field in dataclasses.fields(subject.twin().rule)}
+    names = [name for name in optimizer.hyperparameters() if name in fields and name not in optimizer.fixed]
+    values = {name: getattr(optimizer, name) for name in names}
+    return {name: value for name, value in values.items() if isinstance(value, float) and value > 0}
+
+
+@contract(pointless=lambda subject: "" if _numbers_that_may_change(subject) else "it has no number that may change")
+def lets_hyperparameters_follow_schedules(subject: Subject) -> None:
+    """All of its numbers at once, each at every step where its schedule is; as the twin whose numbers change."""
+    # Not near 1: float32 holds 1 - 0.999 to five digits only.
+    ends = {name: (0.9 * value, 0.5 * value) for name, value in _numbers_that_may_change(subject).items()}
+    start, micro_steps, expected = start_values(), gradients(), []
+    twin = subject.twin().start(start)
+    for step, micro_step in enumerate(micro_steps):
+        now = {name: first + (last - first) * step / STEPS for name, (first, last) in ends.items()}
+        twin.rule = dataclasses.replace(twin.rule, **now)
+        twin.apply(micro_step)
+        expected.append(list(twin.variables))
+    follow = {name: LinearDecay(first, STEPS, last) for name, (first, last) in ends.items()}
+    for way in WAYS:
+        result = run(subject.make(**follow), start, micro_steps, way)
+        assert_follows(result.trajectory, expected, start)
+        assert result.traces == (way != "eager")
+    again = type(result.optimizer).from_config(json.loads(json.dumps(result.optimizer.get_config())))
+    assert again.get_config() == result.optimizer.get_config()
+    assert again.scheduled().keys() == follow.keys()
 
 
 @contract()

@@ -29,6 +29,7 @@ OPTIMIZERS: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {
     "splitting_variables_is_irrelevant": (wrong.NormalizesEachVariable, {}),
     "takes_a_part_of_its_variables": (wrong.MovesOtherVariables, {}),
     "follows_a_schedule": (wrong.ReadsTheNextStep, {}),
+    "lets_hyperparameters_follow_schedules": (wrong.KeepsItsFirstMomentum, {"momentum": 0.9}),
     "calls_a_callable_learning_rate": (wrong.CallsTheRateOnce, {}),
     "takes_a_new_learning_rate": (wrong.KeepsItsRate, {}),
     "clips": (wrong.ignoring("IgnoresClipping", "clipnorm"), {}),
