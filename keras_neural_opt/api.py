@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_neural_opt import schedules
 from keras_neural_opt.callbacks import TrainingProgress
+from keras_neural_opt.callbacks._reduce_on_plateau import missing_plateau
 from keras_neural_opt.optimizers import RuleOptimizer, Wrapper
 from keras_neural_opt.optimizers._configs import config_creator, configured_optimizer, wrapped_optimizer
 from keras_neural_opt.schedules._configs import SchedulerConfig, scheduler_config, scheduler_creator
@@ -56,6 +57,7 @@ __all__ = [
     "create_polynomial_decay_scheduler",
     "create_radam_config",
     "create_rmsprop_config",
+    "create_reduce_on_plateau_scheduler",
     "create_sgd_config",
     "create_sgdp_config",
     "create_step_decay_scheduler",
@@ -109,6 +111,7 @@ create_multi_step_decay_scheduler = scheduler_creator(schedules.MultiStepDecay, 
 create_noam_scheduler = scheduler_creator(schedules.Noam, "noam")
 create_one_cycle_scheduler = scheduler_creator(schedules.OneCycle, "one_cycle")
 create_polynomial_decay_scheduler = scheduler_creator(schedules.PolynomialDecay, "polynomial_decay")
+create_reduce_on_plateau_scheduler = scheduler_creator(schedules.ReduceOnPlateau, "reduce_on_plateau")
 create_step_decay_scheduler = scheduler_creator(schedules.StepDecay, "step_decay")
 create_warmup_scheduler = scheduler_creator(schedules.Warmup, "warmup")
 create_warmup_stable_decay_scheduler = scheduler_creator(schedules.WarmupStableDecay, "warmup_stable_decay")
@@ -295,7 +298,7 @@ def train_neural_network(
     )
     data = Data(training_data, validation_data)
     with contextlib.closing(TrainingProgress(verbose)) as progress:
-        every = [*callbacks, progress]
+        every = [*callbacks, *missing_plateau(optimizer, callbacks), progress]
         return train(loss_function, gradient_function, initial_weights, data, optimizer, loss, every, settings)
 
 

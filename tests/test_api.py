@@ -208,6 +208,10 @@ SCHEDULERS = {
     "noam": ({"model_size": 64, "warmup_steps": 7}, schedules.Noam(64, 7)),
     "one_cycle": ({"total_steps": 7, "div_factor": 10.0}, schedules.OneCycle(0.5, 7, div_factor=10.0)),
     "polynomial_decay": ({"total_iters": 7, "power": 2}, schedules.PolynomialDecay(0.5, 7, power=2.0)),
+    "reduce_on_plateau": (
+        {"schedule": api.create_step_decay_scheduler(step_size=7), "threshold": 0.1},
+        schedules.ReduceOnPlateau(schedules.StepDecay(0.5, 7)),
+    ),
     "step_decay": ({"step_size": 7, "gamma": 0.2}, schedules.StepDecay(0.5, 7, 0.2)),
     "warmup": (
         {"schedule": api.create_cosine_annealing_scheduler(T_max=7), "warmup_steps": 3, "start_factor": 0.1},

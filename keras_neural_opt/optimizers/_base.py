@@ -241,6 +241,7 @@ class RuleOptimizer(KerasInterface):
         if self.use_ema:
             kept = zip(self._model_variables_moving_average, variables, strict=True)
             plan.averaged = [(average, v) for average, v in kept if average is not None]
+        plan.counters |= self.schedule_state()
         before = len(self.variables)
         for transform in self.gradient_transforms:
             transform.build(self, variables)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from keras_neural_opt._core.arguments import Argument, Configurable
+from keras_neural_opt._core.backend import native
 from keras_neural_opt.optimizers._checks import LearningRateSchedule
 from keras_neural_opt.schedules import Schedule
 
@@ -19,6 +20,10 @@ class ScheduledHyperparameters(Configurable):
 
     fixed: tuple[str, ...] = ()
     _current: Callable[[Any], Any]
+    _learning_rate: Any
+    _plan: Any
+    learning_rate: Any
+    built: bool
 
     def set_hyperparameters(self, **arguments: Argument) -> None:
         """Check every argument, then set each as an attribute of that name; of a schedule its first value is checked.
@@ -43,6 +48,25 @@ class ScheduledHyperparameters(Configurable):
         super().set_hyperparameters(
             **{name: Argument(a.value, "", _itself) if name in given else a for name, a in arguments.items()}
         )
+
+    def schedule_state(self) -> dict[str, Any]:
+        """Make the variables of a learning rate that has state, and return them by name."""
+        rate = self._learning_rate
+        stateful = [part for part in (rate.parts() if isinstance(rate, Schedule) else ()) if hasattr(part, "build")]
+        if len(stateful) > 1:
+            raise ValueError(f"{type(self).__name__}.learning_rate must not hold two schedules that keep state")
+        with native.on_host():
+            return stateful[0].build(self) if stateful else {}
+
+    def follow(self, schedule: Schedule) -> None:
+        """Follow another schedule from now on, also where the optimizer is built.
+
+        Args:
+            schedule: The schedule, which may keep state.
+        """
+        self.learning_rate = schedule
+        if self.built:
+            self._plan.counters |= self.schedule_state()
 
     def scheduled(self) -> dict[str, Any]:
         """Return the hyperparameters that follow a schedule."""

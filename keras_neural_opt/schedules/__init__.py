@@ -14,6 +14,7 @@ from keras_neural_opt.schedules._noam import Noam
 from keras_neural_opt.schedules._one_cycle import OneCycle, OneCycleMomentum
 from keras_neural_opt.schedules._polynomial_decay import PolynomialDecay
 from keras_neural_opt.schedules._product import Product
+from keras_neural_opt.schedules._reduce_on_plateau import ReduceOnPlateau
 from keras_neural_opt.schedules._scaled import Scaled
 from keras_neural_opt.schedules._schedule import Schedule
 from keras_neural_opt.schedules._step_decay import StepDecay
@@ -35,6 +36,7 @@ __all__ = [
     "OneCycleMomentum",
     "PolynomialDecay",
     "Product",
+    "ReduceOnPlateau",
     "Scaled",
     "Schedule",
     "StepDecay",

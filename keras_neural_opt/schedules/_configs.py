@@ -39,6 +39,7 @@ _SPELLINGS: dict[type[Schedule], dict[str, str]] = {
     schedules.MultiStepDecay: {"gamma": "decay_rate"},
     schedules.OneCycle: {"max_lr": "maximum_learning_rate"},
     schedules.PolynomialDecay: {"total_iters": "decay_steps"},
+    schedules.ReduceOnPlateau: {"threshold": "min_delta"},
     schedules.StepDecay: {"step_size": "decay_steps", "gamma": "decay_rate"},
     schedules.Warmup: {"total_iters": "warmup_steps", "start_factor": "initial_factor"},
 }

@@ -1,5 +1,6 @@
 """The base of all schedules: what they count, what they hold, how they are saved and drawn."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
@@ -175,10 +176,17 @@ class Schedule(Configurable, keras.optimizers.schedules.LearningRateSchedule):
     @property
     def counts_epochs(self) -> bool:
         """Whether it, or a schedule in it, would count epochs if it was told their length."""
+        return any(part.unit != "step" for part in self.parts())
+
+    def parts(self) -> Iterator["Schedule"]:
+        """Yield this schedule, and all of this library that it holds."""
+        yield self
         held: list[Any] = []
         for name in self.nested:
             _each(getattr(self, name), held.append)
-        return self.unit != "step" or any(isinstance(x, Schedule) and x.counts_epochs for x in held)
+        for part in held:
+            if isinstance(part, Schedule):
+                yield from part.parts()
 
     # ---- Saving
 

@@ -312,6 +312,23 @@ SPECS = (
         {"schedules": SCHEDULES},
     ),
     ScheduleSpec(
+        schedules.ReduceOnPlateau,
+        oracles.unobserved,
+        ({"schedule": schedules.CosineAnnealing(0.3, 9)}, {"schedule": _NATIVE, "patience": 3}),
+        {
+            "schedule": SCHEDULE,
+            "factor": POSITIVE_FRACTION,
+            "patience": integer(1),
+            "min_delta": NONNEGATIVE,
+            "threshold_mode": choice("abs", "rel"),
+            "cooldown": Kind("an integer >= 0", (0, 7, np.int64(3)), (-1, 0.5, 1.0, None, "1", True, [0], math.nan)),
+            "min_lr": NONNEGATIVE,
+            "monitor": TEXT,
+            "mode": choice("auto", "min", "max"),
+            "every_steps": integer(1).optional,
+        },
+    ),
+    ScheduleSpec(
         schedules.Scaled,
         oracles.scaled,
         ({"schedule": schedules.CosineAnnealing(0.3, 9), "factor": 0.5}, {"schedule": _NATIVE, "factor": 2.0}),

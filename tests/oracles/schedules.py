@@ -203,5 +203,9 @@ def scaled(schedule: Twin, factor: float) -> Twin:
     return lambda step: factor * schedule(step)
 
 
+def unobserved(schedule: Twin, **settings: Any) -> Twin:
+    return schedule
+
+
 def product(schedules: Sequence[Twin]) -> Twin:
     return lambda step: math.prod(schedule(step) for schedule in schedules)

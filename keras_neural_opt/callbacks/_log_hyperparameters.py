@@ -1,0 +1,49 @@
+"""Shows what schedules gave."""
+
+from typing import Any
+
+import keras
+
+from keras_neural_opt._core.nested import chain
+
+
+class LogHyperparameters(keras.callbacks.Callback):
+    """Writes the learning rate, and every other hyperparameter that follows a schedule, into the logs of each epoch.
+
+    From there they go into the history and, where this callback stands before it, into TensorBoard. Several optimizers,
+    of a `MultiOptimizer`, put their names in front.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> import keras_neural_opt as kno
+        >>> model = keras.Sequential([keras.layers.Dense(1)])
+        >>> model.compile(kno.optimizers.SGD(kno.schedules.StepDecay(0.5, 2), kno.schedules.Constant(0.9)), "mse")
+        >>> shown = kno.callbacks.LogHyperparameters()
+        >>> history = model.fit(np.zeros((4, 1)), np.zeros((4, 1)), 2, epochs=2, callbacks=[shown], verbose=0)
+        >>> {name: [round(x, 3) for x in history.history[name]] for name in ("learning_rate", "momentum")}
+        {'learning_rate': [0.05, 0.005], 'momentum': [0.9, 0.9]}
+
+    Note:
+        They are those of the next step. It looks at the optimizer once an epoch only, which costs a step nothing.
+    """
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Add them to the logs."""
+        found: dict[str, dict[str, float]] = {}
+        for each in chain(self.model.optimizer):
+            if getattr(each, "inner_optimizer", None) is not None or getattr(each, "optimizers", None):
+                continue
+            scheduled = each.scheduled() if hasattr(each, "scheduled") else {}
+            if isinstance(each.weight_decay, keras.optimizers.schedules.LearningRateSchedule):
+                scheduled["weight_decay"] = each.weight_decay
+            found[each.name] = {"learning_rate": _number(each.learning_rate)} | {
+                name: _number(schedule(each.iterations)) for name, schedule in scheduled.items()
+            }
+        for optimizer, values in found.items():
+            for name, value in values.items():
+                logs[name if len(found) == 1 else f"{optimizer}/{name}"] = value
+
+
+def _number(value: Any) -> float:
+    return float(keras.ops.convert_to_numpy(value))
