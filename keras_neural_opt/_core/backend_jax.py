@@ -191,3 +191,12 @@ def overwrite(optimizer: Any, variables: Sequence[Any], averages: Sequence[Any])
 def has_value(variable: Any) -> bool:
     """Whether the variable holds a value: Keras takes it away during a step, and leaves it so if the step fails."""
     return variable._value is not None
+
+
+def random_state() -> Any:
+    """Return the state of the backend's own random numbers: JAX has none."""
+    return None
+
+
+def set_random_state(state: Any) -> None:
+    """Go back to what `random_state` returned."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow.python.eager.context import context as eager_context
 from tensorflow.python.ops import control_flow_util
 
 from keras_neural_opt._core.branches import nothing, pure
@@ -334,3 +335,16 @@ def row_gradient(values: Any, indices: Any, shape: Sequence[int]) -> Any:
 def wait(variable: Any) -> None:
     """Return when the variable's value has been computed; reads one row, since a whole read copies after a scatter."""
     tf.gather(variable.value, [0]).numpy()
+
+
+def random_state() -> Any:
+    """Return the state of the backend's own random numbers: of the seeds that operations get, and of the generator."""
+    operations = getattr(eager_context(), "_rng", None)
+    return operations and operations.getstate(), tf.random.get_global_generator().state.numpy()
+
+
+def set_random_state(state: Any) -> None:
+    """Go back to what `random_state` returned."""
+    if state[0] is not None:
+        eager_context()._rng.setstate(state[0])
+    tf.random.get_global_generator().state.assign(state[1])

@@ -244,3 +244,15 @@ def overwrite(optimizer: Any, variables: Sequence[Any], averages: Sequence[Any])
 def has_value(variable: Any) -> bool:
     """Whether the variable holds a value; on torch it always does."""
     return True
+
+
+def random_state() -> Any:
+    """Return the states of the backend's own random numbers, of every device."""
+    return torch.get_rng_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+
+
+def set_random_state(state: Any) -> None:
+    """Go back to what `random_state` returned."""
+    torch.set_rng_state(state[0])
+    if state[1]:
+        torch.cuda.set_rng_state_all(state[1])

@@ -422,3 +422,58 @@ def test_gradients_that_are_summed_already(mirrored):
     optimizer._all_reduce_sum_gradients = list
     mirrored.run(lambda: optimizer.apply([tf.constant([0.25])], [variable]))
     assert variable.numpy().tolist() == [0.75]
+
+
+def _tiny_model():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1), "mse", metrics=["mae"], weighted_metrics=["mse"])
+    return model
+
+
+def test_what_compile_makes_is_built_by_the_first_step():
+    from keras.src.trainers.compile_utils import CompileLoss, CompileMetrics
+
+    model = _tiny_model()
+    loss, metrics = model._compile_loss, model._compile_metrics
+    assert type(loss) is CompileLoss
+    assert type(metrics) is CompileMetrics
+    assert not loss.built
+    assert not metrics.built
+    assert (loss._user_loss, loss._user_loss_weights) == ("mse", None)
+    assert (metrics._user_metrics, metrics._user_weighted_metrics) == (["mae"], ["mse"])
+    assert loss.output_names == metrics.output_names
+    model.fit(np.ones((2, 2)), np.ones((2, 1)), verbose=0)
+    assert loss.built
+    assert metrics.built
+
+
+def test_the_global_seed_generator_is_found_under_its_name():
+    from keras.src.backend.common import global_state
+    from keras.src.random.seed_generator import global_seed_generator
+
+    assert global_state.get_global_attribute("global_seed_generator") in (None, global_seed_generator())
+    assert global_state.get_global_attribute("global_seed_generator") is global_seed_generator()
+
+
+def test_a_model_trains_with_another_optimizer_in_between():
+    model = _tiny_model()
+    model.fit(np.ones((2, 2)), np.ones((2, 1)), verbose=0)
+    own, step, other = model.optimizer, model.train_function, keras.optimizers.SGD(0.1)
+    model.optimizer, model.train_function = other, None
+    model.fit(np.ones((2, 2)), np.ones((2, 1)), epochs=2, verbose=0)
+    model.optimizer, model.train_function = own, step
+    assert (int(own.iterations), int(other.iterations)) == (1, 2)
+    model.fit(np.ones((2, 2)), np.ones((2, 1)), verbose=0)
+    assert (int(own.iterations), int(other.iterations)) == (2, 2)
+
+
+@tensorflow_only
+def test_the_eager_context_draws_the_seeds_of_operations():
+    import tensorflow as tf
+    from tensorflow.python.eager.context import context
+
+    tf.random.set_seed(3)
+    state = context()._rng.getstate()
+    first = tf.random.uniform((2,)).numpy()
+    context()._rng.setstate(state)
+    assert (tf.random.uniform((2,)).numpy() == first).all()

@@ -1,0 +1,168 @@
+"""All that a training changes, kept in memory, to go back to it."""
+
+import copy
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras.src.backend.common import global_state
+from keras.src.trainers.compile_utils import CompileLoss, CompileMetrics
+
+from keras_neural_opt._core.backend import native
+from keras_neural_opt._core.nested import chain
+
+# What a callback knows of the training that it belongs to, and not of its own.
+_NOT_OF_A_CALLBACK = ("_model", "model", "params", "_params")
+_SEEDS = "global_seed_generator"
+_RATES = ("_learning_rate", "weight_decay", "loss_scale_factor")
+
+# What `compile` makes and the first step builds, made anew.
+_COMPILED_PARTS: dict[str, Callable[[Any], Any]] = {
+    "_compile_loss": lambda x: CompileLoss(x._user_loss, x._user_loss_weights, output_names=x.output_names),
+    "_compile_metrics": lambda x: CompileMetrics(
+        x._user_metrics, x._user_weighted_metrics, output_names=x.output_names
+    ),
+}
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """The state of a training: weights, metrics, the optimizer's variables, all random numbers, callbacks.
+
+    What is random goes on after `restore` as it would have gone on after `capture`: dropout with and without a seed,
+    the order of arrays and of PyDatasets that `fit` shuffles. The order of a `tf.data` pipeline that shuffles, or of a
+    torch `DataLoader` with a generator of its own, belongs to the data.
+
+    Args:
+        model: Arrays of the model's variables and metrics, by position.
+        optimizer: Arrays of the optimizer's variables, or None where it was not built or there was none.
+        rates: What the optimizer, and each inside it, takes for its rates.
+        stops: Whether the model was told to stop training.
+        unbuilt: What `compile` made and the first step builds, where that has not been.
+        randomness: The states of the generators of random numbers.
+        callbacks: The attributes of callbacks.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> import keras_neural_opt as kno
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
+        >>> model.compile(kno.optimizers.SGD(0.1), "mse")
+        >>> before = kno.training.TrainingState.capture(model)
+        >>> history = model.fit(np.ones((4, 2)), np.zeros((4, 1)), verbose=0)
+        >>> before.restore(model)
+        >>> model.get_weights()[0].tolist()
+        [[1.0], [1.0]]
+    """
+
+    model: list[np.ndarray]
+    optimizer: list[np.ndarray] | None
+    rates: list[dict[str, Any]]
+    stops: bool
+    unbuilt: list[str]
+    randomness: tuple[Any, ...]
+    callbacks: list[dict[str, Any]]
+
+    @classmethod
+    def capture(cls, model: keras.Model, callbacks: Sequence[Any] = ()) -> "TrainingState":
+        """Copy everything.
+
+        Args:
+            model: A model that is built; compiled, if it has an optimizer whose state counts.
+            callbacks: Callbacks, whose attributes are copied.
+
+        Raises:
+            ValueError: The model is not built.
+        """
+        if not isinstance(model, keras.Model) or not model.built:
+            raise ValueError(f"TrainingState.model must be a Keras model that is built; received {model!r}")
+        optimizer = getattr(model, "optimizer", None)
+        return cls(
+            _values(_variables(model)),
+            _values(optimizer.variables) if optimizer is not None and optimizer.built else None,
+            [{name: getattr(each, name, None) for name in _RATES} for each in chain(optimizer)],
+            bool(getattr(model, "stop_training", False)),
+            [name for name in _COMPILED_PARTS if not getattr(getattr(model, name, None), "built", True)],
+            _random_state(),
+            [copy.deepcopy(_own(callback)) for callback in callbacks],
+        )
+
+    def restore(self, model: keras.Model, callbacks: Sequence[Any] = ()) -> None:
+        """Go back; may be called more than once.
+
+        Args:
+            model: The model that was captured.
+            callbacks: The callbacks that were captured.
+
+        Raises:
+            ValueError: It is another model, has another optimizer or other callbacks. Nothing was changed then.
+        """
+        optimizer = getattr(model, "optimizer", None)
+        variables, values = _variables(model), list(self.model)
+        if len(variables) > len(values):  # Metrics are made by the first step: new ones are as if reset.
+            model.reset_metrics()
+            variables = variables[: len(values)]
+        own = self._optimizer_before(optimizer, model)
+        targets = [*variables, *(optimizer.variables if optimizer is not None and own is not None else [])]
+        values += own or []
+        if [tuple(v.shape) for v in targets] != [x.shape for x in values] or len(callbacks) != len(self.callbacks):
+            raise ValueError("TrainingState.restore must get the model, optimizer and callbacks that were captured")
+        for variable, value in zip(targets, values, strict=True):
+            variable.assign(value)
+        for callback, attributes in zip(callbacks, self.callbacks, strict=True):
+            for name in _own(callback):
+                delattr(callback, name)
+            vars(callback).update(copy.deepcopy(attributes))
+        model.stop_training = self.stops
+        for name in self.unbuilt:  # Building them draws a batch, and with it random numbers.
+            setattr(model, name, _COMPILED_PARTS[name](getattr(model, name)))
+            model.train_function = model.test_function = None  # compiled with what was there
+        _set_random_state(self.randomness)
+
+    def _optimizer_before(self, optimizer: Any, model: Any) -> list[np.ndarray] | None:
+        """Return the values that the optimizer's variables had, after undoing what replaced its rates."""
+        inside = list(chain(optimizer))
+        if len(inside) != len(self.rates):
+            raise ValueError("TrainingState.restore must get the model, optimizer and callbacks that were captured")
+        for each, rates in zip(inside, self.rates, strict=True):
+            for name, value in rates.items():
+                if value is not getattr(each, name, None) and not isinstance(value, keras.Variable):
+                    setattr(each, name, value)
+        if self.optimizer is not None or optimizer is None or not optimizer.built:
+            return self.optimizer
+        # It was built since: as a new one is when it is built.
+        fresh = type(optimizer).from_config(optimizer.get_config())
+        fresh.build(model.trainable_variables)
+        return _values(fresh.variables)
+
+
+def _variables(model: Any) -> list[Any]:
+    return [*model.variables, *model.metrics_variables]
+
+
+def _values(variables: Sequence[Any]) -> list[np.ndarray]:
+    return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
+
+
+def _own(callback: Any) -> dict[str, Any]:
+    return {name: value for name, value in vars(callback).items() if name not in _NOT_OF_A_CALLBACK}
+
+
+def _random_state() -> tuple[Any, ...]:
+    # Not Keras' function for it: that makes one where there is none, with numbers drawn from Python's.
+    seeds = global_state.get_global_attribute(_SEEDS)
+    value = None if seeds is None else np.array(keras.ops.convert_to_numpy(seeds.state))
+    return random.getstate(), np.random.get_state(), seeds, value, native.random_state()
+
+
+def _set_random_state(state: tuple[Any, ...]) -> None:
+    python, numpy, seeds, value, backend = state
+    random.setstate(python)
+    np.random.set_state(numpy)
+    global_state.set_global_attribute(_SEEDS, seeds)
+    if seeds is not None:
+        seeds.state.assign(value)
+    native.set_random_state(backend)

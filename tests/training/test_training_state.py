@@ -1,0 +1,98 @@
+"""Going back to a state is exact: what follows it is what would have followed before."""
+
+import random
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import keras_neural_opt as kno
+from keras_neural_opt import optimizers
+from keras_neural_opt.training import TrainingState
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 3)).astype("float32")
+Y = X.sum(1, keepdims=True)
+
+
+def make(optimizer: Any = None) -> Any:
+    model = keras.Sequential(
+        [
+            keras.Input((3,)),
+            keras.layers.Dense(8),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dropout(0.5),
+            keras.layers.GaussianNoise(0.1, seed=3),
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile(optimizer or optimizers.Adam(0.01, use_ema=True), "mse", metrics=["mae"])
+    return model
+
+
+def fit(model: Any, epochs: int = 2) -> list[float]:
+    history = model.fit(X, Y, batch_size=8, epochs=epochs, shuffle=True, verbose=0).history
+    return [*history["loss"], *history["mae"], *np.concatenate([w.ravel() for w in model.get_weights()])]
+
+
+def drawn() -> list[float]:
+    keras_own = keras.ops.convert_to_numpy(keras.random.uniform((2,)))
+    backend_own: list[float] = []
+    if keras.backend.backend() == "torch":
+        import torch
+
+        backend_own = torch.rand(2).tolist()
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        backend_own = [*tf.random.uniform((2,)).numpy(), *tf.random.get_global_generator().uniform((2,)).numpy()]
+    return [random.random(), np.random.rand(), *keras_own, *backend_own]
+
+
+@pytest.mark.parametrize("trained_before", [False, True])
+def test_a_training_goes_on_as_if_nothing_had_been(trained_before: bool):
+    keras.utils.set_random_seed(5)
+    model = make()
+    if trained_before:
+        fit(model)
+    state = TrainingState.capture(model)
+    after, numbers = fit(model), drawn()
+    for _ in range(2):
+        state.restore(model)
+        assert fit(model) == after
+        assert drawn() == numbers
+    assert fit(model) != after
+
+
+def test_rates_that_were_replaced_come_back():
+    model = make(optimizers.SGD(kno.schedules.StepDecay(0.1, 10)))
+    rate = model.optimizer._learning_rate
+    state = TrainingState.capture(model)
+    model.fit(X, Y, verbose=0, callbacks=[kno.callbacks.ReduceOnPlateau(monitor="loss")])
+    assert model.optimizer._learning_rate is not rate
+    with pytest.raises(ValueError, match="must get the model, optimizer and callbacks that were captured"):
+        state.restore(make(optimizers.Lookahead(optimizers.SGD(0.1))))
+
+
+def test_callbacks_come_back():
+    model, stopping = make(), keras.callbacks.EarlyStopping(monitor="loss", patience=5)
+    model.fit(X, Y, verbose=0, callbacks=[stopping])
+    state = TrainingState.capture(model, [stopping])
+    best = stopping.best
+    model.fit(X, Y, verbose=0, epochs=3, callbacks=[stopping])
+    assert stopping.best != best
+    state.restore(model, [stopping])
+    assert stopping.best == best
+    assert stopping.model is model
+
+
+def test_another_model_is_refused_untouched():
+    state, other = TrainingState.capture(make()), keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    before = other.get_weights()
+    with pytest.raises(ValueError, match="must get the model, optimizer and callbacks that were captured"):
+        state.restore(other)
+    for x, y in zip(before, other.get_weights(), strict=True):
+        np.testing.assert_array_equal(x, y)
+    with pytest.raises(ValueError, match="must be a Keras model that is built"):
+        TrainingState.capture(keras.Sequential([keras.layers.Dense(1)]))
