@@ -243,6 +243,12 @@ def test_every_schedule_has_a_scheduler():
     assert len(made) == len(set(schedules.__all__) - of_other_things)
 
 
+def test_a_schedule_in_epochs_is_told_their_length():
+    schedule = schedules.LinearDecay(0.5, 1.5, unit="epoch")
+    optimizer = api.create_neural_optimizer("sgd", lr_scheduler=schedule, steps_per_epoch=10)
+    assert optimizer._learning_rate.get_config()["decay_steps"] == 15
+
+
 def test_a_rate_of_its_own_goes_before_the_optimizers():
     scheduler = api.create_one_cycle_scheduler(max_lr=0.9, total_steps=2, pct_start=1.0)
     assert api.create_neural_optimizer("sgd", learning_rate=0.5, lr_scheduler=scheduler)._learning_rate(1) == 0.9

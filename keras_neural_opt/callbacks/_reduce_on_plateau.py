@@ -1,7 +1,7 @@
 """Watches the metric for schedules that wait for a plateau."""
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -9,21 +9,23 @@ import keras
 from keras_neural_opt import schedules
 from keras_neural_opt._core.nested import chain
 from keras_neural_opt.optimizers import RuleOptimizer
+from keras_neural_opt.optimizers._scheduled import plateaus
 
 
 class ReduceOnPlateau(keras.callbacks.Callback):
     """Lowers the learning rate whenever a metric stops to improve, whatever schedule it follows.
 
     It puts a `schedules.ReduceOnPlateau` around the rate of the optimizer, and of those inside it, unless one is
-    there, and tells it the metric. Nothing is compiled anew. What is there goes on where it stood, also in a later
-    `fit` and from a saved model.
+    there, and tells it the metric. When the rate falls nothing is compiled anew. What is there goes on where it stood,
+    also in a later `fit` and from a saved model. To resume from weights alone, compile the schedule in yourself: this
+    callback brings it only when `fit` starts, and the weights' file has its state.
 
     Args:
         **settings: The arguments of `schedules.ReduceOnPlateau` but for the schedule; none where one is there already.
 
     Raises:
         ValueError: An argument breaks its rule. When `fit` starts: the optimizer has one of other settings, or is one
-            of Keras' own that follows a schedule.
+            of Keras' own that follows a schedule, or its rate is a function.
 
     Example:
         >>> import keras
@@ -42,55 +44,81 @@ class ReduceOnPlateau(keras.callbacks.Callback):
         super().__init__()
         schedules.ReduceOnPlateau(0.0, **settings)  # The constructor knows every rule.
         self._settings = settings
+        # Of Keras' own optimizers, by position: nothing here may hold the optimizer, for callbacks are copied.
+        self._native: dict[int, schedules.ReduceOnPlateau] = {}
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Find the schedules, or put them where there are none."""
-        known = {id(optimizer): schedule for optimizer, schedule in getattr(self, "_driven", [])}
-        self._driven = [(each, self._schedule_of(each, known)) for each in _innermost(self.model.optimizer)]
+        new = [self._prepare(number, each) for number, each in enumerate(_innermost(self.model.optimizer))]
+        if any(new):
+            self.model.make_train_function(force=True)  # An earlier `fit` may have compiled one.
 
-    def _schedule_of(self, optimizer: Any, known: Mapping[int, schedules.ReduceOnPlateau]) -> schedules.ReduceOnPlateau:
+    def _prepare(self, number: int, optimizer: Any) -> bool:
+        """See to it that an optimizer has its schedule; return whether it is new there."""
         rate = optimizer._learning_rate
-        for part in rate.parts() if isinstance(rate, schedules.Schedule) else ():
-            if isinstance(part, schedules.ReduceOnPlateau):
-                wrong = {k: v for k, v in self._settings.items() if getattr(part, k) != v}
-                if wrong:
-                    raise ValueError(
-                        f"{type(self).__name__} must have no settings, or those of the schedule that"
-                        f" {optimizer.name} has already; received {wrong}"
-                    )
-                return part
-        is_ours = isinstance(optimizer, RuleOptimizer)
-        number = float(rate.numpy()) if isinstance(rate, keras.Variable) else None
-        if number is None and not (is_ours and isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)):
+        is_number = isinstance(rate, keras.Variable)
+        if not isinstance(optimizer, RuleOptimizer):
+            if not is_number:
+                raise ValueError(
+                    f"{type(self).__name__} needs a number as the rate of one of Keras' own optimizers;"
+                    f" {optimizer.name} has {rate!r}. Take the optimizer of that name of keras_neural_opt.optimizers"
+                )
+            self._native.setdefault(number, schedules.ReduceOnPlateau(0.0, **self._settings))
+            return False
+        if not is_number and not isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
             raise ValueError(
-                f"{type(self).__name__} needs a number or a schedule as the rate of {optimizer.name}, and for one of"
-                f" Keras' own a number; it has {rate!r}. Take the optimizer of that name of keras_neural_opt.optimizers"
+                f"{type(self).__name__} needs a number or a schedule as the rate of {optimizer.name}; it has {rate!r}"
             )
-        schedule = known.get(id(optimizer)) or schedules.ReduceOnPlateau(
-            rate if number is None else number, **self._settings
-        )
-        if is_ours:
-            optimizer.follow(schedule)
-        return schedule
+        for part in plateaus(rate):
+            wrong = {name: value for name, value in self._settings.items() if getattr(part, name) != value}
+            if wrong:
+                raise ValueError(
+                    f"{type(self).__name__} must have no settings, or those of the schedule that {optimizer.name} has"
+                    f" already; received {wrong}"
+                )
+            return False
+        around = float(rate.numpy()) if is_number else rate
+        optimizer.follow(schedules.ReduceOnPlateau(around, **self._settings))
+        return True
+
+    def _driven(self) -> Iterator[tuple[int, Any, schedules.ReduceOnPlateau]]:
+        # Through the model: on JAX only that brings its variables back from the compiled step, and takes them again.
+        for number, each in enumerate(_innermost(self.model.optimizer)):
+            own = self._native.get(number) if not isinstance(each, RuleOptimizer) else None
+            for schedule in plateaus(each._learning_rate) or filter(None, [own]):
+                yield number, each, schedule
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Begin a window."""
-        self._window = (0, 0.0)  # how many batches were seen before it in this epoch, and the sum over them
+        """Begin the windows of steps."""
+        driven = list(self._driven())
+        self._every = {number: schedule.every_steps for number, _, schedule in driven if schedule.every_steps}
+        # How many batches were seen before the window in this epoch, and the sum over them.
+        self._windows = dict.fromkeys(self._every, (0, 0.0))
+        for _, _, schedule in driven:
+            if schedule.every_steps and schedule.every_steps > (self.params.get("steps") or schedule.every_steps):
+                warnings.warn(
+                    f"{type(self).__name__}.every_steps is {schedule.every_steps}, more than the batches of an epoch:"
+                    " it never looks",
+                    stacklevel=2,
+                )
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Tell schedules that look every so many steps the mean over their window."""
         seen = batch + 1
-        for optimizer, schedule in self._driven:
-            if schedule.every_steps and seen % schedule.every_steps == 0:
-                before, total = self._window
-                mean = self._value(schedule, logs)
-                if mean is not None:  # Keras shows the mean over the epoch.
-                    self._window = seen, mean * seen
-                    self._tell(optimizer, schedule, (mean * seen - total) / (seen - before))
+        if not any(seen % every == 0 for every in self._every.values()):
+            return
+        for number, optimizer, schedule in self._driven():
+            if number not in self._every or seen % self._every[number]:
+                continue
+            mean = self._value(schedule, logs)
+            if mean is not None:  # Keras shows the mean over the epoch.
+                before, total = self._windows[number]
+                self._windows[number] = seen, mean * seen
+                self._tell(optimizer, schedule, (mean * seen - total) / (seen - before))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Tell schedules that look every epoch."""
-        for optimizer, schedule in self._driven:
+        for _, optimizer, schedule in self._driven():
             value = None if schedule.every_steps else self._value(schedule, logs)
             if value is not None:
                 self._tell(optimizer, schedule, value)
@@ -104,19 +132,14 @@ class ReduceOnPlateau(keras.callbacks.Callback):
         return None
 
     def _tell(self, optimizer: Any, schedule: schedules.ReduceOnPlateau, value: float) -> None:
-        # Through the model: on JAX only that brings its variables back from the compiled step, and takes them again.
-        for each in _innermost(self.model.optimizer):
-            if each is optimizer:
-                fell = schedule.observe(value, float(keras.ops.convert_to_numpy(each.learning_rate)))
-                if fell and not isinstance(each, RuleOptimizer):
-                    each.learning_rate = schedule(0)
+        rate, before = float(keras.ops.convert_to_numpy(optimizer.learning_rate)), schedule.state["plateau_factor"]
+        if schedule.observe(value, rate) and not isinstance(optimizer, RuleOptimizer):
+            optimizer.learning_rate = rate * schedule.state["plateau_factor"] / before
 
 
 def missing_plateau(optimizer: Any, callbacks: Sequence[Any]) -> list[ReduceOnPlateau]:
     """Return the callback that an optimizer's schedules need and `callbacks` lack, or none."""
-    rates = [getattr(each, "_learning_rate", None) for each in chain(optimizer)]
-    parts = [part for rate in rates if isinstance(rate, schedules.Schedule) for part in rate.parts()]
-    waits = any(isinstance(part, schedules.ReduceOnPlateau) for part in parts)
+    waits = any(plateaus(getattr(each, "_learning_rate", None)) for each in chain(optimizer))
     there = any(isinstance(callback, ReduceOnPlateau) for callback in callbacks)
     return [ReduceOnPlateau()] if waits and not there else []
 

@@ -39,4 +39,6 @@ class ScheduleInEpochs(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Replace the schedules, before the first step is compiled."""
-        count_epochs(type(self).__name__, self.model.optimizer, self._steps_per_epoch or self.params["steps"])
+        batches = self._steps_per_epoch or self.params["steps"]
+        if count_epochs(type(self).__name__, self.model.optimizer, batches):
+            self.model.make_train_function(force=True)  # An earlier `fit` may have compiled one.

@@ -57,7 +57,8 @@ def _pair(text: str) -> tuple[str, Any]:
     name, sign, value = text.partition("=")
     if not sign or not name:
         raise ValueError(f"plot-schedule.arg must be NAME=VALUE; received {text!r}")
-    return name, [_value(part) for part in value.split(",")] if "," in value else _value(value)
+    read = _value(value)
+    return name, [_value(part) for part in value.split(",")] if read == value and "," in value else read
 
 
 def _value(text: str) -> Any:

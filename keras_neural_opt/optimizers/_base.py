@@ -39,6 +39,7 @@ from keras_neural_opt.optimizers._checks import (
 from keras_neural_opt.optimizers._keras_interface import KerasInterface
 from keras_neural_opt.optimizers._layout import Layout
 from keras_neural_opt.optimizers._rule_step import RuleStep, as_tuple
+from keras_neural_opt.optimizers._scheduled import refuse_plateau
 from keras_neural_opt.optimizers._slot import Slot, declared
 from keras_neural_opt.optimizers._state import restore
 from keras_neural_opt.transforms import (
@@ -164,6 +165,7 @@ class RuleOptimizer(KerasInterface):
             weight_decay_mask=_mask.mask(weight_decay_mask),
         )
         transforms = check_transforms(owner, gradient_transforms)
+        refuse_plateau(owner, "weight_decay", weight_decay)
         if not isinstance(weight_decay, LearningRateSchedule):
             weight_decay = optional(nonnegative(weight_decay)).check(owner, "weight_decay")
         with native.on_host():
@@ -223,6 +225,7 @@ class RuleOptimizer(KerasInterface):
             self._check_variables_are_known(variables)
             return
         slots = declared(type(self).__name__, self.slots)
+        self.check_plateau()
         super().build(variables)
         plan = _Plan()
         plan.step = RuleStep(self)
@@ -241,7 +244,7 @@ class RuleOptimizer(KerasInterface):
         if self.use_ema:
             kept = zip(self._model_variables_moving_average, variables, strict=True)
             plan.averaged = [(average, v) for average, v in kept if average is not None]
-        plan.counters |= self.schedule_state()
+        plan.counters |= self.plateau_state()
         before = len(self.variables)
         for transform in self.gradient_transforms:
             transform.build(self, variables)

@@ -16,6 +16,7 @@ from keras_neural_opt.optimizers._registry import optimizer_class
 from keras_neural_opt.optimizers._stochastic_weight_averaging import StochasticWeightAveraging
 from keras_neural_opt.optimizers._switch_to_sgd import SwitchToSGD
 from keras_neural_opt.optimizers._wrapper import Wrapper
+from keras_neural_opt.schedules import Schedule
 from keras_neural_opt.schedules._configs import LearningRateSchedule, SchedulerConfig
 from keras_neural_opt.transforms import ClipByGlobalNorm, ClipByNorm, ClipByValue, GradientTransform
 
@@ -179,7 +180,8 @@ def clipping_transforms(gradient_clipping: Any) -> list[GradientTransform]:
 
 def _schedule(config: OptimizerConfig, lr_scheduler: Any, steps_per_epoch: int | None) -> Any:
     if isinstance(lr_scheduler, LearningRateSchedule):
-        return lr_scheduler
+        in_epochs = isinstance(lr_scheduler, Schedule) and lr_scheduler.counts_epochs and steps_per_epoch
+        return lr_scheduler.in_steps(steps_per_epoch) if in_epochs else lr_scheduler
     if not isinstance(lr_scheduler, SchedulerConfig):
         raise ValueError(
             "create_neural_optimizer.lr_scheduler must be made by a create_..._scheduler or be a"

@@ -101,7 +101,10 @@ class KerasInterface(NamedState, ScheduledHyperparameters, keras.optimizers.Opti
     def learning_rate(self, value: Any) -> None:
         if value is None or isinstance(value, (str, int, float, np.generic)):
             value = check_learning_rate(type(self).__name__, value)
+        before = self._learning_rate
         keras.optimizers.Optimizer.learning_rate.fset(self, value)
+        if self._learning_rate is not before:
+            self.forget_plateau(before)
 
     def _get_current_learning_rate(self) -> Any:
         if isinstance(self._learning_rate, LearningRateSchedule):

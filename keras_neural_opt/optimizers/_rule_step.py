@@ -30,7 +30,9 @@ class RuleStep:
     @property
     def compiles(self) -> bool:
         """Whether the user asked for a compiled form, and none has failed yet."""
-        return bool(self._optimizer.compile_update) and self.compilable
+        # What follows a schedule would be compiled anew for each of its values.
+        optimizer = self._optimizer
+        return bool(optimizer.compile_update) and self.compilable and not optimizer.follows_schedules
 
     def constants(self) -> tuple[Any, ...]:
         """Return the settings that a compiled form has built in: every plain one, for a rule may read them all."""

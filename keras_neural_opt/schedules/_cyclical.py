@@ -90,7 +90,9 @@ class Cyclical(Schedule):
         climbed, left = to_float(phase) / up, to_float(maximum(up + down - phase, 0)) / down
         part = select(phase <= up, climbed, left)
         span = self.maximum_learning_rate - self.initial_learning_rate
-        return self.initial_learning_rate + span * part * self._scale(step, cycle)
+        # A scale that has grown out of all bounds is no number times 0.
+        height = select(part > 0, part * self._scale(step, cycle), 0.0 * part)
+        return self.initial_learning_rate + span * height
 
     def _scale(self, step: Any, cycle: Any) -> Any:
         if self.scale_function is not None:

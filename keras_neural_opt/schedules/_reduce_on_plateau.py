@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import keras
 
@@ -113,23 +113,28 @@ class ReduceOnPlateau(Schedule):
             factor = float(factor) if is_host(step) else native.scalar(factor)
         return factor * value_of(self.schedule, step)
 
-    def build(self, optimizer: Any) -> dict[str, Any]:
-        """Keep the state in variables of an optimizer; return them by name.
+    def build(self, optimizer: Any) -> None:
+        """Keep the state in variables of an optimizer, which owns this schedule from now on.
 
         Args:
-            optimizer: The optimizer, which owns this schedule from now on.
-
-        Raises:
-            ValueError: Another one does already.
+            optimizer: The optimizer.
         """
-        if any(isinstance(value, keras.Variable) for value in self._state.values()):
-            raise ValueError(f"{type(self).__name__} must not be in two optimizers; make one for {optimizer.name}")
         for name, value in self._state.items():
             start = keras.initializers.Constant(value)
             self._state[name] = optimizer.add_variable(
                 (), start, "float32", aggregation="only_first_replica", name=name
             )
-        return dict(self._state)
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """The optimizer's variables that keep the state, by name; none before it is built."""
+        return {name: value for name, value in self._state.items() if isinstance(value, keras.Variable)}
+
+    def in_steps(self, steps_per_epoch: float) -> Self:
+        """Return this schedule in steps, which goes on from the same state."""
+        counting = super().in_steps(steps_per_epoch)
+        counting._state = self._state
+        return counting
 
     @property
     def state(self) -> dict[str, float]:

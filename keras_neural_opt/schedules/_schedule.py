@@ -1,7 +1,7 @@
 """The base of all schedules: what they count, what they hold, how they are saved and drawn."""
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 import keras
@@ -171,6 +171,8 @@ class Schedule(Configurable, keras.optimizers.schedules.LearningRateSchedule):
         if self.unit != "step":
             for name in self.counts:
                 arguments[name] = _each(arguments[name], lambda x: max(1, round(x * per_epoch)) if x else x)
+                if isinstance(arguments[name], list):  # Two in one step would be one.
+                    arguments[name] = list(accumulate(arguments[name], lambda before, x: max(x, before + 1)))
         return type(self)(**{**arguments, "unit": "step"})
 
     @property

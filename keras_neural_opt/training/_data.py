@@ -10,7 +10,7 @@ import keras
 
 @dataclass(frozen=True)
 class Data:
-    """What to train on, and what to validate on or None. Checked when made.
+    """What to train on, and what to validate on or None; checked when made, and called `argument` in errors.
 
     Raises:
         ValueError: It is nothing that `fit` takes.
@@ -18,11 +18,12 @@ class Data:
 
     training: Any
     validation: Any = None
+    argument: str = "train_neural_network.training_data"
 
     def __post_init__(self) -> None:
-        check_data(self.training, "training_data")
+        check_data(self.training, self.argument)
         if self.validation is not None:
-            check_data(self.validation, "validation_data")
+            check_data(self.validation, "train_neural_network.validation_data")
 
 
 def is_dataset(data: Any) -> bool:
@@ -35,21 +36,18 @@ def check_data(data: Any, argument: str) -> None:
     """Raise `ValueError` unless `data` is a dataset or holds arrays of one length, above 0."""
     if is_dataset(data):
         if isinstance(data, Iterator) and not isinstance(data, GeneratorType):
-            raise ValueError(
-                f"train_neural_network.{argument} must be a generator where it is an iterator; received {data!r}"
-            )
+            raise ValueError(f"{argument} must be a generator where it is an iterator; received {data!r}")
         return
     arrays = keras.tree.flatten(data)
     if not arrays or not all(getattr(array, "shape", ()) for array in arrays):
         raise ValueError(
-            f"train_neural_network.{argument} must be a dataset, an array, or tuples, lists and dictionaries of arrays;"
+            f"{argument} must be a dataset, an array, or tuples, lists and dictionaries of arrays;"
             f" received {type(data).__name__}"
         )
     lengths = [int(array.shape[0]) for array in arrays]
     if len(set(lengths)) > 1 or lengths[0] == 0:
         raise ValueError(
-            f"train_neural_network.{argument} must have arrays of one length, above 0; received lengths"
-            f" {', '.join(map(str, lengths))}"
+            f"{argument} must have arrays of one length, above 0; received lengths {', '.join(map(str, lengths))}"
         )
 
 

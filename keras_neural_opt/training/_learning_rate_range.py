@@ -9,9 +9,9 @@ import keras
 import numpy as np
 
 from keras_neural_opt._core.arguments import check_arguments, choice, flag, integer, positive
-from keras_neural_opt._core.nested import chain
 from keras_neural_opt.schedules import ExponentialDecay, LinearDecay
 from keras_neural_opt.training._data import Data, count_batches, is_dataset
+from keras_neural_opt.training._epochs import count_epochs, with_calls
 from keras_neural_opt.training._training_state import TrainingState
 
 if TYPE_CHECKING:
@@ -154,39 +154,47 @@ def find_learning_rate(
         raise ValueError(f"{OWNER}.model must be a compiled Keras model; received {model!r}")
     if not model.built:
         raise ValueError(f"{OWNER}.model must be built; call it once on data, or give it an Input")
-    Data(data)
+    Data(data, argument=f"{OWNER}.data")
     batches = count_batches(data, batch_size)
     if batches is None:
         raise ValueError(f"{OWNER}.data must know its length, and not be used up by looking at it; received {data!r}")
-    rate = LinearDecay(low, steps - 1, high) if spacing == "linear" else ExponentialDecay(low, steps - 1, high / low)
-    recorder = _Recorder(rate, steps, checked["stop_factor"])
-    state, optimizer, step_function = TrainingState.capture(model), model.optimizer, model.train_function
+    recorder = _Recorder(steps, checked["stop_factor"])
+    state, optimizer = TrainingState.capture(model), model.optimizer
+    before = {name: getattr(model, name, None) for name in ("train_function", "steps_per_execution", "history")}
+    probe = _with_rate(optimizer, low, high, steps, spacing)
+    count_epochs(OWNER, probe, batches)
     try:
-        model.optimizer, model.train_function = _with_rate(optimizer, rate), None
+        # Several steps in one call would show one loss.
+        model.optimizer, model.train_function, model.steps_per_execution = probe, None, 1
         model.fit(**_arguments(data, batch_size, shuffle), epochs=-(-steps // batches), callbacks=[recorder], verbose=0)
     finally:
-        model.optimizer, model.train_function = optimizer, step_function
+        model.optimizer = optimizer
+        for name, value in before.items():
+            setattr(model, name, value)
         state.restore(model)
     if len(recorder.losses) < 10:
         raise RuntimeError(
-            f"{OWNER}: the loss blew up after {len(recorder.losses)} steps, at a rate of"
-            f" {rate(len(recorder.losses)):.3g}; take a smaller minimum than {low:g}"
+            f"{OWNER}: the loss blew up after {len(recorder.losses)} steps, at a rate of {recorder.last_rate:.3g};"
+            f" take a smaller minimum than {low:g}"
         )
-    return LearningRateRange(recorder.rates, recorder.losses, rule)
+    return LearningRateRange(*_by_rate(recorder.rates, recorder.losses), rule)
 
 
 class _Recorder(keras.callbacks.Callback):
     """Keeps the loss of each batch, and ends the training when it has seen enough."""
 
-    def __init__(self, rate: Any, steps: int, stop_factor: float) -> None:
+    def __init__(self, steps: int, stop_factor: float) -> None:
         super().__init__()
         self.rates: list[float] = []
         self.losses: list[float] = []
-        self._rate, self._steps, self._stop_factor = rate, steps, stop_factor
+        self.last_rate = 0.0
+        self._steps, self._stop_factor = steps, stop_factor
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         # Keras shows the mean since the metrics were reset: reset them, and it is the batch's own.
         self.model.reset_metrics()
+        # That of the optimizer itself, which may accumulate gradients or skip a step.
+        self.last_rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         loss = float((logs or {})["loss"])
@@ -194,19 +202,29 @@ class _Recorder(keras.callbacks.Callback):
             len(self.losses) >= 10 and loss > self._stop_factor * min(self.losses) + abs(self.losses[0])
         )
         if not blown_up:
-            self.rates.append(self._rate(len(self.rates)))
+            self.rates.append(self.last_rate)
             self.losses.append(loss)
         if blown_up or len(self.losses) == self._steps:
             self.model.stop_training = True
 
 
-def _with_rate(optimizer: Any, rate: Any) -> Any:
-    """Return a new optimizer of the same configuration, that follows the rate."""
+def _with_rate(optimizer: Any, low: float, high: float, steps: int, spacing: str) -> Any:
+    """Return a new optimizer of the same configuration, whose rate goes from low to high."""
     copy = type(optimizer).from_config(optimizer.get_config())
-    for each in chain(copy):
+    for each, calls in with_calls(copy):
         if getattr(each, "inner_optimizer", None) is None and not getattr(each, "optimizers", None):
-            each.learning_rate = rate
+            count = max(1, (steps - 1) // calls)
+            linear = spacing == "linear"
+            each.learning_rate = LinearDecay(low, count, high) if linear else ExponentialDecay(low, count, high / low)
     return copy
+
+
+def _by_rate(rates: Sequence[float], losses: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Return each rate once, with the mean loss at it: several batches may make one step."""
+    at: dict[float, list[float]] = {}
+    for rate, loss in zip(rates, losses, strict=True):
+        at.setdefault(rate, []).append(loss)
+    return list(at), [float(np.mean(found)) for found in at.values()]
 
 
 def _arguments(data: Any, batch_size: int, shuffle: bool) -> dict[str, Any]:

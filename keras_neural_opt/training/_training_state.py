@@ -38,12 +38,13 @@ class TrainingState:
 
     Args:
         model: Arrays of the model's variables and metrics, by position.
-        optimizer: Arrays of the optimizer's variables, or None where it was not built or there was none.
+        optimizer: The optimizer's variables, each with its array, or None where it was not built or there was none.
         rates: What the optimizer, and each inside it, takes for its rates.
         stops: Whether the model was told to stop training.
         unbuilt: What `compile` made and the first step builds, where that has not been.
         randomness: The states of the generators of random numbers.
         callbacks: The attributes of callbacks.
+        owner: The optimizer.
 
     Example:
         >>> import keras
@@ -59,12 +60,13 @@ class TrainingState:
     """
 
     model: list[np.ndarray]
-    optimizer: list[np.ndarray] | None
+    optimizer: list[tuple[Any, np.ndarray]] | None
     rates: list[dict[str, Any]]
     stops: bool
     unbuilt: list[str]
     randomness: tuple[Any, ...]
     callbacks: list[dict[str, Any]]
+    owner: Any
 
     @classmethod
     def capture(cls, model: keras.Model, callbacks: Sequence[Any] = ()) -> "TrainingState":
@@ -72,7 +74,7 @@ class TrainingState:
 
         Args:
             model: A model that is built; compiled, if it has an optimizer whose state counts.
-            callbacks: Callbacks, whose attributes are copied.
+            callbacks: Callbacks, whose attributes are copied; those that cannot be are kept as they are.
 
         Raises:
             ValueError: The model is not built.
@@ -81,13 +83,14 @@ class TrainingState:
             raise ValueError(f"TrainingState.model must be a Keras model that is built; received {model!r}")
         optimizer = getattr(model, "optimizer", None)
         return cls(
-            _values(_variables(model)),
-            _values(optimizer.variables) if optimizer is not None and optimizer.built else None,
-            [{name: getattr(each, name, None) for name in _RATES} for each in chain(optimizer)],
+            [_value(v) for v in _variables(model)],
+            [(v, _value(v)) for v in optimizer.variables] if optimizer is not None and optimizer.built else None,
+            [{name: getattr(each, name, None) for name in _RATES} for each in _inside(optimizer)],
             bool(getattr(model, "stop_training", False)),
             [name for name in _COMPILED_PARTS if not getattr(getattr(model, name, None), "built", True)],
             _random_state(),
-            [copy.deepcopy(_own(callback)) for callback in callbacks],
+            [_copied(_own(callback)) for callback in callbacks],
+            optimizer,
         )
 
     def restore(self, model: keras.Model, callbacks: Sequence[Any] = ()) -> None:
@@ -101,50 +104,87 @@ class TrainingState:
             ValueError: It is another model, has another optimizer or other callbacks. Nothing was changed then.
         """
         optimizer = getattr(model, "optimizer", None)
-        variables, values = _variables(model), list(self.model)
-        if len(variables) > len(values):  # Metrics are made by the first step: new ones are as if reset.
-            model.reset_metrics()
-            variables = variables[: len(values)]
-        own = self._optimizer_before(optimizer, model)
-        targets = [*variables, *(optimizer.variables if optimizer is not None and own is not None else [])]
-        values += own or []
-        if [tuple(v.shape) for v in targets] != [x.shape for x in values] or len(callbacks) != len(self.callbacks):
+        variables = _variables(model)
+        # Metrics are made by the first step.
+        known, made_since = variables[: len(self.model)], variables[len(self.model) :]
+        if (
+            [tuple(v.shape) for v in known] != [x.shape for x in self.model]
+            or optimizer is not self.owner
+            or len(callbacks) != len(self.callbacks)
+        ):
             raise ValueError("TrainingState.restore must get the model, optimizer and callbacks that were captured")
-        for variable, value in zip(targets, values, strict=True):
+        for each, rates in zip(_inside(optimizer), self.rates, strict=True):
+            _give_back(each, rates)
+        if made_since:
+            model.reset_metrics()
+        for variable, value in zip(known, self.model, strict=True):
+            variable.assign(value)
+        for variable, value in self._optimizer_state(model):
             variable.assign(value)
         for callback, attributes in zip(callbacks, self.callbacks, strict=True):
             for name in _own(callback):
                 delattr(callback, name)
-            vars(callback).update(copy.deepcopy(attributes))
+            vars(callback).update(_copied(attributes))
         model.stop_training = self.stops
         for name in self.unbuilt:  # Building them draws a batch, and with it random numbers.
             setattr(model, name, _COMPILED_PARTS[name](getattr(model, name)))
             model.train_function = model.test_function = None  # compiled with what was there
         _set_random_state(self.randomness)
 
-    def _optimizer_before(self, optimizer: Any, model: Any) -> list[np.ndarray] | None:
-        """Return the values that the optimizer's variables had, after undoing what replaced its rates."""
-        inside = list(chain(optimizer))
-        if len(inside) != len(self.rates):
-            raise ValueError("TrainingState.restore must get the model, optimizer and callbacks that were captured")
-        for each, rates in zip(inside, self.rates, strict=True):
-            for name, value in rates.items():
-                if value is not getattr(each, name, None) and not isinstance(value, keras.Variable):
-                    setattr(each, name, value)
-        if self.optimizer is not None or optimizer is None or not optimizer.built:
+    def _optimizer_state(self, model: Any) -> list[tuple[Any, np.ndarray]]:
+        """Return the optimizer's variables with the values that they had."""
+        if self.optimizer is not None:
             return self.optimizer
+        if self.owner is None or not self.owner.built:
+            return []
         # It was built since: as a new one is when it is built.
-        fresh = type(optimizer).from_config(optimizer.get_config())
+        fresh = type(self.owner).from_config(self.owner.get_config())
         fresh.build(model.trainable_variables)
-        return _values(fresh.variables)
+        pairs = []
+        for each, new in zip(chain(self.owner), chain(fresh), strict=True):
+            state, start = _by_role(each), _by_role(new)
+            pairs += [(variable, _value(start[role])) for role, variable in state.items()]
+        return pairs
+
+
+def _by_role(optimizer: Any) -> dict[Any, Any]:
+    if hasattr(optimizer, "state_by_role"):
+        roles: dict[Any, Any] = optimizer.state_by_role()
+        return roles
+    return dict(enumerate(optimizer._variables))
+
+
+def _inside(optimizer: Any) -> list[Any]:
+    return [] if optimizer is None else list(chain(optimizer))
+
+
+def _give_back(optimizer: Any, rates: dict[str, Any]) -> None:
+    """Undo what replaced the rates of an optimizer."""
+    for name, value in rates.items():
+        if value is getattr(optimizer, name, None):
+            continue
+        if name == "_learning_rate" and hasattr(optimizer, "follow"):
+            optimizer.follow(value)
+        else:
+            setattr(optimizer, name.lstrip("_") if name == "_learning_rate" else name, value)
+
+
+def _copied(attributes: dict[str, Any]) -> dict[str, Any]:
+    copies = {}
+    for name, value in attributes.items():
+        try:
+            copies[name] = copy.deepcopy(value)
+        except (TypeError, ValueError, NotImplementedError):  # such as a lock, which is nobody's state
+            copies[name] = value
+    return copies
 
 
 def _variables(model: Any) -> list[Any]:
     return [*model.variables, *model.metrics_variables]
 
 
-def _values(variables: Sequence[Any]) -> list[np.ndarray]:
-    return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
+def _value(variable: Any) -> np.ndarray:
+    return np.array(keras.ops.convert_to_numpy(variable))
 
 
 def _own(callback: Any) -> dict[str, Any]:

@@ -188,7 +188,7 @@ def test_native_optimizers_with_a_constant_rate():
 
 def test_native_optimizers_with_a_schedule_are_refused():
     model = stuck_model(keras.optimizers.SGD(schedules.LinearDecay(0.5, 10)))
-    with pytest.raises(ValueError, match=r"needs a number or a schedule .* for one of Keras' own a number"):
+    with pytest.raises(ValueError, match="needs a number as the rate of one of Keras' own"):
         fit(model, 1, [ReduceOnPlateau(monitor="loss")])
 
 
@@ -198,6 +198,74 @@ def test_other_settings_than_those_of_the_schedule_are_refused():
         fit(model, 1, [ReduceOnPlateau(patience=4)])
     with pytest.raises(ValueError, match=r"^ReduceOnPlateau.patience must be an integer >= 1; received 0"):
         ReduceOnPlateau(patience=0)
+
+
+@pytest.mark.parametrize("brings", [False, True])
+@pytest.mark.parametrize("first", [False, True])
+def test_epochs_and_plateaus_go_together(brings: bool, first: bool):
+    # A constant rate, but written as a schedule in epochs.
+    rate = schedules.LinearDecay(0.5, 100, 0.5, unit="epoch")
+    settings = {"monitor": "loss", "factor": 0.5, "patience": 1}
+    model = stuck_model(optimizers.SGD(rate if brings else schedules.ReduceOnPlateau(rate, **settings)))
+    callbacks = [ReduceOnPlateau(**settings) if brings else ReduceOnPlateau(), kno.callbacks.ScheduleInEpochs()]
+    fit(model, 3, callbacks if first else callbacks[::-1])
+    assert model.optimizer._learning_rate.state["plateau_factor"] == 0.25
+    # Four steps each at 0.5, 0.5 and 0.25.
+    assert bias_of(model) == pytest.approx(-5.0)
+
+
+def test_it_may_come_after_a_fit_without_it():
+    model = stuck_model(optimizers.SGD(0.5))
+    fit(model, 1, [])
+    fit(model, 2, [ReduceOnPlateau(monitor="loss", factor=0.5, patience=1)])
+    fit(model, 1, [ReduceOnPlateau()])
+    assert bias_of(model) == pytest.approx(-4 * (0.5 + 0.5 + 0.5 + 0.25))
+
+
+def test_another_rate_afterwards_leaves_no_state(tmp_path: Path):
+    model = stuck_model(optimizers.SGD(0.5))
+    callback = ReduceOnPlateau(monitor="loss", factor=0.5, patience=1)
+    fit(model, 3, [callback])
+    count = len(model.optimizer.variables)
+    model.optimizer.learning_rate = schedules.LinearDecay(0.5, 100, 0.5)
+    assert len(model.optimizer.variables) == count - 4
+    fit(model, 3, [callback])
+    assert len(model.optimizer.variables) == count
+    assert rate_of(model) == 0.125
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", custom_objects={"stuck": stuck})
+    assert rate_of(again) == 0.125
+
+
+def test_several_optimizers_have_windows_of_their_own():
+    layers = [keras.layers.Dense(1, name="first"), keras.layers.Dense(1, name="second")]
+    model = keras.Sequential([keras.Input((2,)), *layers])
+    often, seldom = (schedules.ReduceOnPlateau(0.5, 0.5, 1, monitor="loss", every_steps=every) for every in (1, 2))
+    both = keras.optimizers.OptimizerMap(optimizers.SGD(often), {".*second.*": optimizers.SGD(seldom)})
+    model.compile(keras.optimizers.MultiOptimizer(both), stuck)
+    fit(model, 1, [ReduceOnPlateau()])
+    # Of four batches the first, or the first two, are the best.
+    assert (often.state["plateau_factor"], seldom.state["plateau_factor"]) == (0.125, 0.5)
+
+
+def test_windows_longer_than_an_epoch_are_told():
+    model = stuck_model(optimizers.SGD(0.5))
+    with pytest.warns(UserWarning, match=r"every_steps is 5, more than the batches of an epoch: it never looks"):
+        fit(model, 1, [ReduceOnPlateau(monitor="loss", every_steps=5)])
+
+
+def test_native_optimizers_with_a_plateau_of_ours_are_refused():
+    model = stuck_model(keras.optimizers.SGD(schedules.ReduceOnPlateau(0.5)))
+    with pytest.raises(ValueError, match="needs a number as the rate of one of Keras' own"):
+        fit(model, 1, [ReduceOnPlateau()])
+
+
+def test_a_native_rate_that_others_set_only_falls():
+    model, callback = stuck_model(keras.optimizers.SGD(0.5)), ReduceOnPlateau(monitor="loss", factor=0.5, patience=1)
+    fit(model, 2, [callback])
+    model.optimizer.learning_rate = 0.125
+    fit(model, 1, [callback])
+    assert rate_of(model) == 0.0625
 
 
 def test_a_schedule_with_state_belongs_to_one_optimizer():

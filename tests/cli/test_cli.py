@@ -102,6 +102,7 @@ def test_plot_schedule_draws_several(
         (["OneCicle"], "there is no schedule 'OneCicle'; did you mean OneCycle?; there are Constant, CosineAnnealing"),
         (["OneCycle", "--arg", "gamma=2"], "plot-schedule.arg must be one of anneal_strategy, div_factor"),
         (["OneCycle", "--arg", "gamma"], "plot-schedule.arg must be NAME=VALUE; received 'gamma'"),
+        (["MultiStepDecay", "--arg", "milestones=[60, 30]"], "received [60, 30]"),
         (["OneCycle"], "OneCycle.total_steps must be given; received none"),
         (["StepDecay", "--arg", "step_size=x"], "StepDecay.decay_steps must be an integer from 1"),
         (["Constant", "--out", "x.exe"], "plot-schedule.out must be the name of an .svg file; received 'x.exe'"),

@@ -113,3 +113,14 @@ def test_a_picture_shows_the_rates():
     several = schedules.schedule_figure({"a": schedules.Constant(0.1), "b": schedules.StepDecay(0.1, 10)}, 10**6)
     assert [text.get_text() for text in several.axes[0].get_legend().get_texts()] == ["a", "b"]
     assert max(several.axes[0].lines[0].get_xdata()) == 10**6 - 1
+
+
+def test_counts_in_one_step_are_pushed_apart():
+    told = schedules.MultiStepDecay(0.1, [0.1, 0.2, 0.3, 2], unit="epoch").in_steps(2)
+    assert told.milestones == [1, 2, 3, 4]
+
+
+def test_a_scale_without_bounds_leaves_the_bottom_alone():
+    schedule = schedules.Cyclical(0.1, 0.2, 50, mode="exp_range", gamma=1.5)
+    for step in (10_000, keras.ops.convert_to_tensor(10_000, "int32")):
+        assert float(schedule(step)) == pytest.approx(0.1)

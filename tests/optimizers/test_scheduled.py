@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_neural_opt import optimizers
-from keras_neural_opt.schedules import Constant, LinearDecay, OneCycle, OneCycleMomentum
+from keras_neural_opt.schedules import Constant, LinearDecay, OneCycle, OneCycleMomentum, ReduceOnPlateau
 from tests.contracts.problem import STEPS, assert_follows, gradients, start_values
 from tests.contracts.running import WAYS, run
 
@@ -97,3 +97,32 @@ def test_epochs_reach_hyperparameters_too():
     count_epochs("test", optimizer, 10)
     assert optimizer.momentum(15) == 0.0
     assert optimizer.momentum.get_config()["decay_steps"] == 15
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_momentum_may_pass_through_zero(way: str):
+    rate, momentum = Constant(0.1), LinearDecay(0.0, STEPS, 0.8)
+    result = run(optimizers.SGD(rate, momentum), start_values(), gradients(), way)
+    assert_follows(result.trajectory, by_hand(False, rate, momentum), start_values())
+
+
+def test_what_follows_a_schedule_is_not_compiled_for_each_value():
+    assert not optimizers.SGD(0.1, LinearDecay(0.9, 5), compile_update=True)._plan.step
+    optimizer = optimizers.SGD(0.1, LinearDecay(0.9, STEPS), compile_update=True)
+    run(optimizer, start_values(), gradients())  # Without a warning that it gives up.
+    assert not optimizer._plan.step.compiles
+
+
+@pytest.mark.parametrize("name", ["momentum", "weight_decay"])
+def test_only_a_learning_rate_waits_for_a_plateau(name: str):
+    with pytest.raises(ValueError, match=rf"^SGD.{name} must not wait for a plateau; received <"):
+        optimizers.SGD(0.1, **{name: ReduceOnPlateau(0.5)})
+
+
+def test_a_refused_build_builds_nothing():
+    schedule, variable = ReduceOnPlateau(0.5), keras.Variable([1.0])
+    optimizers.SGD(schedule).build([variable])
+    optimizer = optimizers.SGD(schedule)
+    with pytest.raises(ValueError, match="must not be in two optimizers"):
+        optimizer.build([variable])
+    assert not optimizer.built

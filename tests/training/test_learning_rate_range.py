@@ -42,7 +42,7 @@ def test_each_loss_is_its_own_batchs_at_its_own_rate():
 
 def test_linear_spacing():
     found = kno.find_learning_rate(linear_model(optimizers.SGD()), (X, Y + 1), 0.001, 0.1, 12, spacing="linear")
-    np.testing.assert_allclose(found.rates, np.linspace(0.001, 0.1, 12))
+    np.testing.assert_allclose(found.rates, np.linspace(0.001, 0.1, 12), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,34 @@ def test_nothing_is_left_behind(make: Any, trained_before: bool):
         ]
 
     assert run(True) == run(False)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: optimizers.SGD(0.1, gradient_accumulation_steps=4),
+        lambda: optimizers.GradientAccumulation(optimizers.SGD(0.1), 4),
+    ],
+    ids=["own", "wrapper"],
+)
+def test_accumulated_steps_reach_the_last_rate_too(make: Any):
+    found = kno.find_learning_rate(linear_model(make()), (X, Y + 1), 1e-4, 1e-2, steps=44, batch_size=10)
+    assert len(found.rates) == 11
+    assert found.rates == pytest.approx(list(np.geomspace(1e-4, 1e-2, 11)), rel=1e-5)
+
+
+def test_momentum_in_epochs_is_told_their_length():
+    momentum = kno.schedules.OneCycleMomentum(3, unit="epoch")
+    assert len(kno.find_learning_rate(linear_model(optimizers.SGD(0.1, momentum)), (X, Y), 1e-4, 1e-2, 20).rates) == 20
+
+
+def test_the_history_and_the_execution_stay():
+    model, several = linear_model(optimizers.SGD(0.1)), 1 if keras.backend.backend() == "torch" else 3
+    model.compile(optimizers.SGD(0.1), "mse", steps_per_execution=several)
+    history = model.fit(X, Y, verbose=0)
+    assert len(kno.find_learning_rate(model, (X, Y), 1e-4, 1e-2, 20).rates) == 20
+    assert model.history is history
+    assert model.steps_per_execution == several
 
 
 def test_it_ends_when_the_loss_blows_up():
@@ -129,6 +157,7 @@ def test_the_picture_shows_losses_and_suggestions():
         ({"stop_factor": -1}, "find_learning_rate.stop_factor must be a number > 0; received -1"),
         ({"batch_size": 0}, "find_learning_rate.batch_size must be an integer >= 1; received 0"),
         ({"rule": "best"}, "find_learning_rate.rule must be one of 'steepest', 'valley', 'minimum'; received 'best'"),
+        ({"data": [1, 2]}, "find_learning_rate.data must be a dataset, an array, or tuples"),
         ({"data": (x for x in [(X, Y)])}, "find_learning_rate.data must know its length"),
         (
             {"model": keras.Sequential([keras.layers.Dense(1)])},

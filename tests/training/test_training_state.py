@@ -65,14 +65,43 @@ def test_a_training_goes_on_as_if_nothing_had_been(trained_before: bool):
     assert fit(model) != after
 
 
-def test_rates_that_were_replaced_come_back():
-    model = make(optimizers.SGD(kno.schedules.StepDecay(0.1, 10)))
-    rate = model.optimizer._learning_rate
+@pytest.mark.parametrize("rate", [0.1, kno.schedules.StepDecay(0.1, 10)], ids=["constant", "schedule"])
+@pytest.mark.parametrize("trained_before", [False, True])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_rates_that_were_replaced_come_back(rate: Any, trained_before: bool, wrapped: bool):
+    keras.utils.set_random_seed(5)
+    inner: Any = optimizers.SGD(rate)
+    model = make(optimizers.Lookahead(inner) if wrapped else inner)
+    if trained_before:
+        fit(model)
+    held, count = inner._learning_rate, len(model.optimizer.variables)
     state = TrainingState.capture(model)
-    model.fit(X, Y, verbose=0, callbacks=[kno.callbacks.ReduceOnPlateau(monitor="loss")])
-    assert model.optimizer._learning_rate is not rate
-    with pytest.raises(ValueError, match="must get the model, optimizer and callbacks that were captured"):
-        state.restore(make(optimizers.Lookahead(optimizers.SGD(0.1))))
+    after = fit(model)
+    for _ in range(2):
+        plateau = kno.callbacks.ReduceOnPlateau(monitor="loss", patience=1, min_delta=10.0)
+        model.fit(X, Y, verbose=0, epochs=3, callbacks=[plateau])
+        assert inner._learning_rate is not held
+        state.restore(model)
+        assert inner._learning_rate is held
+        assert not trained_before or len(model.optimizer.variables) == count
+        assert fit(model) == after
+
+
+def test_a_refused_restore_changes_nothing():
+    state, other = TrainingState.capture(make(optimizers.SGD(kno.schedules.StepDecay(0.1, 10)))), make()
+    rate = other.optimizer._learning_rate
+    for model in (other, keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])):
+        with pytest.raises(ValueError, match="must get the model, optimizer and callbacks that were captured"):
+            state.restore(model)
+    assert other.optimizer._learning_rate is rate
+
+
+def test_callbacks_that_cannot_be_copied_are_kept():
+    model, progress = make(), kno.callbacks.TrainingProgress(0)
+    state = TrainingState.capture(model, [progress])
+    model.fit(X, Y, verbose=0, callbacks=[progress])
+    state.restore(model, [progress])
+    assert progress.verbose == 0
 
 
 def test_callbacks_come_back():
