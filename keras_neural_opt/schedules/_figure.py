@@ -42,11 +42,13 @@ def schedule_figure(schedules: Mapping[str, Any], steps: int, ylabel: str = "lea
     for name, schedule in schedules.items():
         axes.plot(drawn, [float(schedule(int(step))) for step in drawn], label=name, linewidth=1.6)
     axes.set(xlabel="step", ylabel=ylabel)
-    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    low, high = axes.get_ylim()
+    if low < high / 2:  # A momentum between 0.85 and 0.95 would be a line.
+        axes.set_ylim(bottom=min(0.0, low))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     if len(schedules) > 1:
-        axes.legend(frameon=False)
+        figure.legend(loc="outside upper center", ncols=min(3, len(schedules)), frameon=False, fontsize=9)
     else:
         axes.set_title(next(iter(schedules)), fontsize=10)
     return figure

@@ -111,8 +111,10 @@ def test_a_picture_shows_the_rates():
     assert list(line.get_xdata()) == list(range(20))
     assert line.get_ydata()[5] == max(line.get_ydata()) == 0.5
     several = schedules.schedule_figure({"a": schedules.Constant(0.1), "b": schedules.StepDecay(0.1, 10)}, 10**6)
-    assert [text.get_text() for text in several.axes[0].get_legend().get_texts()] == ["a", "b"]
+    assert [text.get_text() for text in several.legends[0].get_texts()] == ["a", "b"]
     assert max(several.axes[0].lines[0].get_xdata()) == 10**6 - 1
+    assert several.axes[0].get_ylim()[0] <= 0
+    assert schedules.OneCycleMomentum(20).plot(20).axes[0].get_ylim()[0] > 0.8
 
 
 def test_counts_in_one_step_are_pushed_apart():
