@@ -12,6 +12,7 @@ from keras_neural_opt.callbacks import TrainingProgress
 from keras_neural_opt.callbacks._reduce_on_plateau import missing_plateau
 from keras_neural_opt.optimizers import RuleOptimizer, Wrapper
 from keras_neural_opt.optimizers._configs import config_creator, configured_optimizer, wrapped_optimizer
+from keras_neural_opt.schedules import scale_learning_rate
 from keras_neural_opt.schedules._configs import SchedulerConfig, scheduler_config, scheduler_creator
 from keras_neural_opt.training import TrainingResult, find_learning_rate
 from keras_neural_opt.training._convergence import final_loss, has_converged, history_of
@@ -56,8 +57,8 @@ __all__ = [
     "create_one_cycle_scheduler",
     "create_polynomial_decay_scheduler",
     "create_radam_config",
-    "create_rmsprop_config",
     "create_reduce_on_plateau_scheduler",
+    "create_rmsprop_config",
     "create_sgd_config",
     "create_sgdp_config",
     "create_step_decay_scheduler",
@@ -69,6 +70,7 @@ __all__ = [
     "get_final_weights",
     "get_training_history",
     "l2_penalty",
+    "scale_learning_rate",
     "train_neural_network",
 ]
 

@@ -239,8 +239,11 @@ def test_every_scheduler_takes_the_spellings_of_torch(name: str):
 def test_every_schedule_has_a_scheduler():
     made = {f"create_{name}_scheduler" for name in SCHEDULERS}
     assert made == {name for name in api.__all__ if name.endswith("_scheduler")}
-    of_other_things = {"OneCycleMomentum", "Product", "Scaled", "Schedule", "schedule_figure"}
-    assert len(made) == len(set(schedules.__all__) - of_other_things)
+    of_other_things = {"OneCycleMomentum", "Product", "Scaled", "Schedule"}
+    base = keras.optimizers.schedules.LearningRateSchedule
+    public = [getattr(schedules, name) for name in schedules.__all__]
+    classes = {x.__name__ for x in public if isinstance(x, type) and issubclass(x, base)}
+    assert len(made) == len(classes - of_other_things)
 
 
 def test_a_schedule_in_epochs_is_told_their_length():
@@ -348,3 +351,42 @@ def test_wrappers_go_around_the_optimizer_in_a_fixed_order():
 def test_bad_wrappers(wrappers: dict[str, Any], message: str):
     with pytest.raises(ValueError, match=re.escape(message)):
         api.create_neural_optimizer("adam", **wrappers)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "rule", "rate", "epochs"),
+    [
+        (256, "linear", 0.1, 0.0),
+        (512, "linear", 0.2, 1.0),
+        (8192, "linear", 3.2, 5.0),
+        (2**20, "sqrt", 6.4, 5.0),
+        (64, "linear", 0.025, 0.0),
+        (64, "sqrt", 0.05, 0.0),
+    ],
+)
+def test_the_rate_of_another_batch_size(batch_size: int, rule: str, rate: float, epochs: float):
+    scaled = api.scale_learning_rate(0.1, 256, batch_size, rule)
+    assert (scaled.learning_rate, scaled.warmup_epochs) == (pytest.approx(rate), epochs)
+    schedule = scaled.warmed_up(schedules.LinearDecay(scaled.learning_rate, 10, unit="epoch")).in_steps(4)
+    assert schedule(round(4 * epochs)) == pytest.approx(rate)
+    assert schedule(round(4 * epochs) + 20) == pytest.approx(rate / 2)
+    assert schedule(round(2 * epochs)) == pytest.approx(rate / 2 if epochs else rate)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"learning_rate": -1}, "scale_learning_rate.learning_rate must be a number >= 0; received -1"),
+        ({"base_batch_size": 0}, "scale_learning_rate.base_batch_size must be an integer >= 1; received 0"),
+        ({"batch_size": 1.5}, "scale_learning_rate.batch_size must be an integer >= 1; received 1.5"),
+        ({"rule": "root"}, "scale_learning_rate.rule must be one of 'linear', 'sqrt'; received 'root'"),
+    ],
+)
+def test_bad_batch_sizes_are_refused(options: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        api.scale_learning_rate(**{"learning_rate": 0.1, "base_batch_size": 32, "batch_size": 64, **options})
+
+
+def test_a_schedule_from_elsewhere_is_refused():
+    with pytest.raises(ValueError, match=r"^ScaledLearningRate.schedule must start from 0.2; received one that starts"):
+        api.scale_learning_rate(0.1, 32, 64).warmed_up(schedules.CosineAnnealing(0.1, 10))

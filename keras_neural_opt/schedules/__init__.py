@@ -15,6 +15,7 @@ from keras_neural_opt.schedules._one_cycle import OneCycle, OneCycleMomentum
 from keras_neural_opt.schedules._polynomial_decay import PolynomialDecay
 from keras_neural_opt.schedules._product import Product
 from keras_neural_opt.schedules._reduce_on_plateau import ReduceOnPlateau
+from keras_neural_opt.schedules._scale_learning_rate import ScaledLearningRate, scale_learning_rate
 from keras_neural_opt.schedules._scaled import Scaled
 from keras_neural_opt.schedules._schedule import Schedule
 from keras_neural_opt.schedules._step_decay import StepDecay
@@ -38,9 +39,11 @@ __all__ = [
     "Product",
     "ReduceOnPlateau",
     "Scaled",
+    "ScaledLearningRate",
     "Schedule",
     "StepDecay",
     "Warmup",
     "WarmupStableDecay",
+    "scale_learning_rate",
     "schedule_figure",
 ]

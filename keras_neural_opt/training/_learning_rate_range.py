@@ -29,6 +29,14 @@ class LearningRateRange:
         rates: The learning rate of each step.
         losses: The loss of its batch, before the step.
         rule: Which of `suggestions` is `suggestion`.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> rates = [10 ** (i / 10 - 4) for i in range(31)]
+        >>> losses = [1.0] * 10 + [1 - i / 12 for i in range(11)] + [0.2 + i for i in range(10)]
+        >>> found = kno.training.LearningRateRange(rates, losses)
+        >>> round(found.suggestion, 4)
+        0.001
     """
 
     rates: Sequence[float]
