@@ -84,7 +84,8 @@ class ScheduledHyperparameters(Configurable):
             self.forget_plateau(self._learning_rate)
             self._learning_rate = rate  # Keras tracks variables that become attributes.
             return
-        self.learning_rate = rate  # This forgets the old one's state.
+        # Not by assignment: TensorFlow asks for the old value first, and in epochs it has none. Forgets its state.
+        type(self).learning_rate.fset(self, rate)
         if self.built:
             self._plan.counters |= self.plateau_state()
 

@@ -34,8 +34,8 @@ def count_epochs(owner: str, optimizer: Any, batches: int | None) -> bool:
                 setattr(each, place, counting)
             elif hasattr(each, "follow"):
                 each.follow(counting)
-            else:
-                each.learning_rate = counting
+            else:  # Not by assignment: TensorFlow asks for the old value first, and in epochs it has none.
+                type(each).learning_rate.fset(each, counting)
     return found
 
 

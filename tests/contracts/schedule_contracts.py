@@ -428,16 +428,20 @@ def is_the_same_compiled(subject: ScheduleSubject) -> None:
     """As a graph and by XLA, at small steps and large ones, with one trace."""
     schedule, twin, top = subject.make(), subject.twin(), np.float32(subject.top())
     for way in COMPILED:
-        traces: list[Any] = []
-
-        def rate(step: Any, traces: list[Any] = traces) -> Any:
-            traces.append(step)
-            return schedule(step)
-
-        compiled = as_compiled(rate, way)
+        traced = _Traced(schedule)
+        compiled = as_compiled(traced.rate, way)
         for step in (*SMALL_STEPS, *LARGE_STEPS):
             _assert_near(compiled(keras.ops.convert_to_tensor(step, "int32")), twin, step, top)
-        assert len(traces) == 1
+        assert traced.traces == 1
+
+
+class _Traced:
+    def __init__(self, schedule: Any) -> None:
+        self.schedule, self.traces = schedule, 0
+
+    def rate(self, step: Any) -> Any:
+        self.traces += 1
+        return self.schedule(step)
 
 
 def _assert_near(value: Any, twin: Twin, step: int, top: np.float32) -> None:
