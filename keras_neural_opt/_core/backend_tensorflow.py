@@ -347,4 +347,5 @@ def set_random_state(state: Any) -> None:
     """Go back to what `random_state` returned."""
     if state[0] is not None:
         eager_context()._rng.setstate(state[0])
+        eager_context().clear_kernel_cache()  # An operation that was run with a seed counts on from there.
     tf.random.get_global_generator().state.assign(state[1])

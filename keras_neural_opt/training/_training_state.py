@@ -113,8 +113,7 @@ class TrainingState:
             or len(callbacks) != len(self.callbacks)
         ):
             raise ValueError("TrainingState.restore must get the model, optimizer and callbacks that were captured")
-        for each, rates in zip(_inside(optimizer), self.rates, strict=True):
-            _give_back(each, rates)
+        replaced = [_give_back(each, rates) for each, rates in zip(_inside(optimizer), self.rates, strict=True)]
         if made_since:
             model.reset_metrics()
         for variable, value in zip(known, self.model, strict=True):
@@ -128,6 +127,7 @@ class TrainingState:
         model.stop_training = self.stops
         for name in self.unbuilt:  # Building them draws a batch, and with it random numbers.
             setattr(model, name, _COMPILED_PARTS[name](getattr(model, name)))
+        if self.unbuilt or any(replaced):
             model.train_function = model.test_function = None  # compiled with what was there
         _set_random_state(self.randomness)
 
@@ -158,15 +158,17 @@ def _inside(optimizer: Any) -> list[Any]:
     return [] if optimizer is None else list(chain(optimizer))
 
 
-def _give_back(optimizer: Any, rates: dict[str, Any]) -> None:
-    """Undo what replaced the rates of an optimizer."""
-    for name, value in rates.items():
-        if value is getattr(optimizer, name, None):
-            continue
-        if name == "_learning_rate" and hasattr(optimizer, "follow"):
+def _give_back(optimizer: Any, rates: dict[str, Any]) -> bool:
+    """Undo what replaced the rates of an optimizer; return whether something had."""
+    replaced = {name: value for name, value in rates.items() if value is not getattr(optimizer, name, None)}
+    for name, value in replaced.items():
+        if name != "_learning_rate":
+            setattr(optimizer, name, value)
+        elif hasattr(optimizer, "follow"):
             optimizer.follow(value)
         else:
-            setattr(optimizer, name.lstrip("_") if name == "_learning_rate" else name, value)
+            optimizer.learning_rate = value
+    return bool(replaced)
 
 
 def _copied(attributes: dict[str, Any]) -> dict[str, Any]:
