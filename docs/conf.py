@@ -28,7 +28,7 @@ myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 120
+nb_execution_timeout = 900  # beside the tests, on two processors
 nb_render_markdown_format = "myst"  # the default knows no tables
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
