@@ -10,3 +10,13 @@ def chain(optimizer: Any) -> Iterator[Any]:
     inner = getattr(optimizer, "inner_optimizer", None)
     for inside in (*([] if inner is None else [inner]), *getattr(optimizer, "optimizers", ())):
         yield from chain(inside)
+
+
+def is_innermost(optimizer: Any) -> bool:
+    """Whether no other optimizer is inside of it: it is one that takes the steps."""
+    return getattr(optimizer, "inner_optimizer", None) is None and not getattr(optimizer, "optimizers", None)
+
+
+def innermost(optimizer: Any) -> Iterator[Any]:
+    """Yield the optimizers that take the steps."""
+    yield from filter(is_innermost, chain(optimizer))

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_neural_opt._core.nested import chain
+from keras_neural_opt._core.nested import innermost
 
 
 class LogHyperparameters(keras.callbacks.Callback):
@@ -31,9 +31,7 @@ class LogHyperparameters(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Add them to the logs."""
         found: dict[str, dict[str, float]] = {}
-        for each in chain(self.model.optimizer):
-            if getattr(each, "inner_optimizer", None) is not None or getattr(each, "optimizers", None):
-                continue
+        for each in innermost(self.model.optimizer):
             scheduled = each.scheduled() if hasattr(each, "scheduled") else {}
             if isinstance(each.weight_decay, keras.optimizers.schedules.LearningRateSchedule):
                 scheduled["weight_decay"] = each.weight_decay

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from keras_neural_opt import schedules
-from keras_neural_opt._core.nested import chain
+from keras_neural_opt._core.nested import chain, innermost
 from keras_neural_opt.optimizers import RuleOptimizer
 from keras_neural_opt.optimizers._scheduled import plateaus
 
@@ -49,7 +49,7 @@ class ReduceOnPlateau(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Find the schedules, or put them where there are none."""
-        new = [self._prepare(number, each) for number, each in enumerate(_innermost(self.model.optimizer))]
+        new = [self._prepare(number, each) for number, each in enumerate(innermost(self.model.optimizer))]
         if any(new):
             self.model.make_train_function(force=True)  # An earlier `fit` may have compiled one.
 
@@ -83,7 +83,7 @@ class ReduceOnPlateau(keras.callbacks.Callback):
 
     def _driven(self) -> Iterator[tuple[int, Any, schedules.ReduceOnPlateau]]:
         # Through the model: on JAX only that brings its variables back from the compiled step, and takes them again.
-        for number, each in enumerate(_innermost(self.model.optimizer)):
+        for number, each in enumerate(innermost(self.model.optimizer)):
             own = self._native.get(number) if not isinstance(each, RuleOptimizer) else None
             for schedule in plateaus(each._learning_rate) or filter(None, [own]):
                 yield number, each, schedule
@@ -142,9 +142,3 @@ def missing_plateau(optimizer: Any, callbacks: Sequence[Any]) -> list[ReduceOnPl
     waits = any(plateaus(getattr(each, "_learning_rate", None)) for each in chain(optimizer))
     there = any(isinstance(callback, ReduceOnPlateau) for callback in callbacks)
     return [ReduceOnPlateau()] if waits and not there else []
-
-
-def _innermost(optimizer: Any) -> Iterator[Any]:
-    for each in chain(optimizer):
-        if getattr(each, "inner_optimizer", None) is None and not getattr(each, "optimizers", ()):
-            yield each

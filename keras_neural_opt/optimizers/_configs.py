@@ -10,6 +10,7 @@ import keras
 from keras_neural_opt._core.arguments import choice, did_you_mean, integer, optional
 from keras_neural_opt._core.named_options import named_options
 from keras_neural_opt.optimizers._base import RuleOptimizer
+from keras_neural_opt.optimizers._checks import LearningRateSchedule
 from keras_neural_opt.optimizers._exponential_moving_average import ExponentialMovingAverage
 from keras_neural_opt.optimizers._lookahead import Lookahead
 from keras_neural_opt.optimizers._registry import optimizer_class
@@ -17,7 +18,7 @@ from keras_neural_opt.optimizers._stochastic_weight_averaging import StochasticW
 from keras_neural_opt.optimizers._switch_to_sgd import SwitchToSGD
 from keras_neural_opt.optimizers._wrapper import Wrapper
 from keras_neural_opt.schedules import Schedule
-from keras_neural_opt.schedules._configs import LearningRateSchedule, SchedulerConfig
+from keras_neural_opt.schedules._configs import SchedulerConfig
 from keras_neural_opt.transforms import ClipByGlobalNorm, ClipByNorm, ClipByValue, GradientTransform
 
 # What torch, optax and papers call the arguments.

@@ -8,16 +8,7 @@ from typing import Any
 from keras_neural_opt import schedules
 from keras_neural_opt._core.arguments import did_you_mean, integer
 from keras_neural_opt._core.named_options import named_options
-from keras_neural_opt.schedules._schedule import LearningRateSchedule, Schedule
-
-__all__ = [
-    "LearningRateSchedule",
-    "SchedulerConfig",
-    "arguments_of",
-    "schedule_class",
-    "scheduler_config",
-    "scheduler_creator",
-]
+from keras_neural_opt.schedules._schedule import Schedule
 
 # What torch calls the arguments.
 _SPELLINGS: dict[type[Schedule], dict[str, str]] = {

@@ -1,6 +1,5 @@
 """Cosine annealing with warm restarts."""
 
-import math
 from bisect import bisect_right
 from functools import cache
 from itertools import pairwise
@@ -11,7 +10,8 @@ import numpy as np
 
 from keras_neural_opt._core.arguments import Argument, is_number, nonnegative, positive
 from keras_neural_opt._core.registry import export
-from keras_neural_opt._core.scalars import is_host, power, sin, to_float
+from keras_neural_opt._core.scalars import is_host, power, to_float
+from keras_neural_opt.schedules._curves import cosine
 from keras_neural_opt.schedules._schedule import Schedule
 
 
@@ -84,7 +84,7 @@ class CosineAnnealingWarmRestarts(Schedule):
         period, phase, length = self._place(step)
         left = 1.0 - to_float(phase) / length if is_host(step) else to_float(length - phase) / to_float(length)
         height = (self.initial_learning_rate - self.minimum_learning_rate) * power(self.m_mul, to_float(period))
-        return self.minimum_learning_rate + height * sin(left * (math.pi / 2)) ** 2
+        return self.minimum_learning_rate + height * cosine(1.0 - left, left)
 
     def _place(self, step: Any) -> tuple[Any, Any, Any]:
         """Return which period a step is in, how far in it, and how long it is."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from keras_neural_opt._core.arguments import Argument, choice, nonnegative, optional, positive
 from keras_neural_opt._core.registry import export
-from keras_neural_opt._core.scalars import maximum, power, select, to_float
+from keras_neural_opt._core.scalars import power, select, to_float
 from keras_neural_opt.schedules._schedule import Schedule
 
 
@@ -87,7 +87,7 @@ class Cyclical(Schedule):
         up = self.step_size_up
         down = self.step_size_down or up
         cycle, phase = step // (up + down), step % (up + down)
-        climbed, left = to_float(phase) / up, to_float(maximum(up + down - phase, 0)) / down
+        climbed, left = to_float(phase) / up, to_float(up + down - phase) / down
         part = select(phase <= up, climbed, left)
         span = self.maximum_learning_rate - self.initial_learning_rate
         # A scale that has grown out of all bounds is no number times 0.

@@ -73,6 +73,6 @@ class PolynomialDecay(Schedule):
         return self.end_learning_rate + (self.initial_learning_rate - self.end_learning_rate) * left**self.power
 
     def _part_of_cycle_left(self, step: Any) -> Any:
-        steps = to_float(-step % self.decay_steps)  # to the next multiple, which may be this step
-        at_start = step == 0
-        return select(at_start, 1.0 + 0.0 * steps, steps / select(at_start, 1.0 + 0.0 * steps, to_float(step) + steps))
+        # To the next multiple, which is this step itself but for the first.
+        steps = select(step == 0, float(self.decay_steps), to_float(-step % self.decay_steps))
+        return steps / (to_float(step) + steps)

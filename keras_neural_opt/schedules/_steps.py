@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_neural_opt._core.scalars import is_host, maximum, to_float
+from keras_neural_opt._core.scalars import is_host, maximum, minimum, to_float
 
 
 def reached(step: Any, boundary: int) -> Any:
@@ -29,12 +29,7 @@ def progress(step: Any, start: float, end: float) -> tuple[Any, Any]:
     length = end - start
     whole = int(start // 1)
     done = maximum(to_float(since(step, whole)) - (start - whole), 0.0)
-    return minimum_one(done / length), minimum_one(until(step, end) / length)
-
-
-def minimum_one(x: Any) -> Any:
-    """Return the smaller of `x` and 1."""
-    return -maximum(-x, -1.0)
+    return minimum(done / length, 1.0), minimum(until(step, end) / length, 1.0)
 
 
 def _largest(step: Any) -> int:

@@ -66,5 +66,14 @@ def count_batches(data: Any, batch_size: int) -> int | None:
         return None
 
 
+def fit_arguments(data: Any, batch_size: int, shuffle: bool) -> dict[str, Any]:
+    """Return the arguments of `fit` that hand over the training data."""
+    if is_dataset(data):
+        # Of the datasets only PyDataset can be shuffled from outside; Keras warns about the others.
+        return {"x": data, "shuffle": shuffle and isinstance(data, keras.utils.PyDataset)}
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    return {"x": x, "y": y, "sample_weight": sample_weight, "batch_size": batch_size, "shuffle": shuffle}
+
+
 def _is_torch_loader(data: Any) -> bool:
     return any(base.__module__.startswith("torch.utils.data") for base in type(data).__mro__)

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 
 from keras_neural_opt._core.arguments import check_arguments, choice, flag, integer, positive
+from keras_neural_opt._core.nested import is_innermost
 from keras_neural_opt.schedules import ExponentialDecay, LinearDecay
-from keras_neural_opt.training._data import Data, count_batches, is_dataset
+from keras_neural_opt.training._data import Data, count_batches, fit_arguments
 from keras_neural_opt.training._epochs import count_epochs, with_calls
 from keras_neural_opt.training._training_state import TrainingState
 
@@ -158,14 +159,7 @@ def find_learning_rate(
     low, high = checked["minimum"], checked["maximum"]
     if high <= low:
         raise ValueError(f"{OWNER}.maximum must be above minimum; received {maximum!r}, minimum {minimum!r}")
-    if not isinstance(model, keras.Model) or getattr(model, "optimizer", None) is None:
-        raise ValueError(f"{OWNER}.model must be a compiled Keras model; received {model!r}")
-    if not model.built:
-        raise ValueError(f"{OWNER}.model must be built; call it once on data, or give it an Input")
-    Data(data, argument=f"{OWNER}.data")
-    batches = count_batches(data, batch_size)
-    if batches is None:
-        raise ValueError(f"{OWNER}.data must know its length, and not be used up by looking at it; received {data!r}")
+    batches = _batches(model, data, batch_size)
     recorder = _Recorder(steps, checked["stop_factor"])
     state, optimizer = TrainingState.capture(model), model.optimizer
     before = {name: getattr(model, name, None) for name in ("train_function", "steps_per_execution", "history")}
@@ -174,7 +168,9 @@ def find_learning_rate(
     try:
         # Several steps in one call would show one loss.
         model.optimizer, model.train_function, model.steps_per_execution = probe, None, 1
-        model.fit(**_arguments(data, batch_size, shuffle), epochs=-(-steps // batches), callbacks=[recorder], verbose=0)
+        model.fit(
+            **fit_arguments(data, batch_size, shuffle), epochs=-(-steps // batches), callbacks=[recorder], verbose=0
+        )
     finally:
         model.optimizer = optimizer
         for name, value in before.items():
@@ -186,6 +182,19 @@ def find_learning_rate(
             f" take a smaller minimum than {low:g}"
         )
     return LearningRateRange(*_by_rate(recorder.rates, recorder.losses), rule)
+
+
+def _batches(model: Any, data: Any, batch_size: int) -> int:
+    """Return how many batches an epoch has; raise `ValueError` unless the model can be trained on the data."""
+    if not isinstance(model, keras.Model) or getattr(model, "optimizer", None) is None:
+        raise ValueError(f"{OWNER}.model must be a compiled Keras model; received {model!r}")
+    if not model.built:
+        raise ValueError(f"{OWNER}.model must be built; call it once on data, or give it an Input")
+    Data(data, argument=f"{OWNER}.data")
+    batches = count_batches(data, batch_size)
+    if batches is None:
+        raise ValueError(f"{OWNER}.data must know its length, and not be used up by looking at it; received {data!r}")
+    return batches
 
 
 class _Recorder(keras.callbacks.Callback):
@@ -220,7 +229,7 @@ def _with_rate(optimizer: Any, low: float, high: float, steps: int, spacing: str
     """Return a new optimizer of the same configuration, whose rate goes from low to high."""
     copy = type(optimizer).from_config(optimizer.get_config())
     for each, calls in with_calls(copy):
-        if getattr(each, "inner_optimizer", None) is None and not getattr(each, "optimizers", None):
+        if is_innermost(each):
             count = max(1, (steps - 1) // calls)
             linear = spacing == "linear"
             each.learning_rate = LinearDecay(low, count, high) if linear else ExponentialDecay(low, count, high / low)
@@ -233,13 +242,6 @@ def _by_rate(rates: Sequence[float], losses: Sequence[float]) -> tuple[list[floa
     for rate, loss in zip(rates, losses, strict=True):
         at.setdefault(rate, []).append(loss)
     return list(at), [float(np.mean(found)) for found in at.values()]
-
-
-def _arguments(data: Any, batch_size: int, shuffle: bool) -> dict[str, Any]:
-    if is_dataset(data):
-        return {"x": data, "shuffle": shuffle and isinstance(data, keras.utils.PyDataset)}
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    return {"x": x, "y": y, "sample_weight": sample_weight, "batch_size": batch_size, "shuffle": shuffle}
 
 
 def _longest_fall(losses: np.ndarray) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_neural_opt import optimizers
-from keras_neural_opt.training._data import Data, count_batches, is_dataset
+from keras_neural_opt.training._data import Data, count_batches, fit_arguments, is_dataset
 from keras_neural_opt.training._epochs import count_epochs
 from keras_neural_opt.training._function_model import FunctionModel
 from keras_neural_opt.training._result import TrainingResult
@@ -140,7 +140,7 @@ def _fit(model: Any, data: Data, callbacks: Sequence[Any], settings: Settings) -
         callbacks = [*callbacks, _early_stopping(data, settings.early_stopping_patience)]
     try:
         return model.fit(
-            **_training_arguments(whole(data.training), settings),
+            **fit_arguments(whole(data.training), settings.batch_size, settings.shuffle),
             epochs=settings.epochs,
             steps_per_epoch=settings.steps_per_epoch,
             validation_data=whole(data.validation),
@@ -156,16 +156,6 @@ def _fit(model: Any, data: Data, callbacks: Sequence[Any], settings: Settings) -
         ):
             error.add_note(_TRACED)
         raise
-
-
-def _training_arguments(training_data: Any, settings: Settings) -> dict[str, Any]:
-    if is_dataset(training_data):
-        # Of the datasets only PyDataset can be shuffled from outside; Keras warns about the others.
-        can_shuffle = isinstance(training_data, keras.utils.PyDataset)
-        return {"x": training_data, "shuffle": settings.shuffle and can_shuffle}
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(training_data)
-    arrays = {"x": x, "y": y, "sample_weight": sample_weight}
-    return arrays | {"batch_size": settings.batch_size, "shuffle": settings.shuffle}
 
 
 def _early_stopping(data: Data, patience: int) -> Any:
