@@ -305,3 +305,15 @@ def test_the_one_call_api_brings_the_callback():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     kno.train_neural_network(model, None, None, (X, Y), optimizer, epochs=3, loss=stuck, verbose=0)
     assert float(keras.ops.convert_to_numpy(optimizer.learning_rate)) == 0.25
+
+
+def test_in_steps_it_goes_on_from_where_it_stood():
+    schedule = schedules.ReduceOnPlateau(schedules.LinearDecay(0.5, 2, unit="epoch"), 0.5, patience=1)
+    optimizer, variable = optimizers.SGD(schedule), keras.Variable([1.0])
+    optimizer.build([variable])
+    for value in (1.0, 1.0):
+        schedule.observe(value, 0.5)
+    kno.training._epochs.count_epochs("test", optimizer, 10)
+    assert optimizer._learning_rate.state == schedule.state
+    assert optimizer._learning_rate(10) == 0.125
+    assert {id(v) for v in schedule.variables.values()} <= {id(v) for v in optimizer.variables}
