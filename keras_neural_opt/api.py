@@ -14,7 +14,7 @@ from keras_neural_opt.optimizers import RuleOptimizer, Wrapper
 from keras_neural_opt.optimizers._configs import config_creator, configured_optimizer, wrapped_optimizer
 from keras_neural_opt.schedules import scale_learning_rate
 from keras_neural_opt.schedules._configs import SchedulerConfig, scheduler_config, scheduler_creator
-from keras_neural_opt.training import TrainingResult, find_learning_rate
+from keras_neural_opt.training import TrainingResult, find_batch_size, find_learning_rate
 from keras_neural_opt.training._convergence import final_loss, has_converged, history_of
 from keras_neural_opt.training._data import Data
 from keras_neural_opt.training._penalty import l2_norm_squared
@@ -65,6 +65,7 @@ __all__ = [
     "create_warmup_scheduler",
     "create_warmup_stable_decay_scheduler",
     "create_yogi_config",
+    "find_batch_size",
     "find_learning_rate",
     "get_final_loss",
     "get_final_weights",

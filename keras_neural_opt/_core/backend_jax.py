@@ -200,3 +200,14 @@ def random_state() -> Any:
 
 def set_random_state(state: Any) -> None:
     """Go back to what `random_state` returned."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that there is no more memory."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, jax.errors.JaxRuntimeError) and str(error).startswith("RESOURCE_EXHAUSTED")
+    )
+
+
+def free_memory() -> None:
+    """Give back memory that is kept for later: JAX keeps what it took."""

@@ -349,3 +349,12 @@ def set_random_state(state: Any) -> None:
         eager_context()._rng.setstate(state[0])
         eager_context().clear_kernel_cache()  # An operation that was run with a seed counts on from there.
     tf.random.get_global_generator().state.assign(state[1])
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that there is no more memory."""
+    return isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError))
+
+
+def free_memory() -> None:
+    """Give back memory that is kept for later: TensorFlow keeps what it took."""

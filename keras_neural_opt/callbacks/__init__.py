@@ -1,9 +1,17 @@
 """Callbacks for `fit`."""
 
+from keras_neural_opt.callbacks._learning_rate_finder import LearningRateFinder
 from keras_neural_opt.callbacks._log_hyperparameters import LogHyperparameters
 from keras_neural_opt.callbacks._progress import TrainingProgress
 from keras_neural_opt.callbacks._recalibrate_batch_norm import RecalibrateBatchNorm
 from keras_neural_opt.callbacks._reduce_on_plateau import ReduceOnPlateau
 from keras_neural_opt.callbacks._schedule_in_epochs import ScheduleInEpochs
 
-__all__ = ["LogHyperparameters", "RecalibrateBatchNorm", "ReduceOnPlateau", "ScheduleInEpochs", "TrainingProgress"]
+__all__ = [
+    "LearningRateFinder",
+    "LogHyperparameters",
+    "RecalibrateBatchNorm",
+    "ReduceOnPlateau",
+    "ScheduleInEpochs",
+    "TrainingProgress",
+]

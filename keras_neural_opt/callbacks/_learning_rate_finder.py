@@ -1,0 +1,136 @@
+"""Finds the learning rate in the first batches of a training, and goes on with it."""
+
+from typing import Any
+
+import keras
+
+from keras_neural_opt._core.nested import is_innermost
+from keras_neural_opt.training import LearningRateRange, TrainingState
+from keras_neural_opt.training._epochs import with_calls
+from keras_neural_opt.training._range_test import RangeTest
+
+
+class LearningRateFinder(RangeTest):
+    """Finds the learning rate in the first batches of `fit` by a range test (Smith, 2017), and goes on with it.
+
+    The first `steps` batches are trained on at ever larger rates, until the loss blows up. Then weights, the
+    optimizer's state and random numbers go back to what they were, the rate becomes what was suggested, and training
+    begins. It does so once, in its first `fit`. Epochs that end within the test have NaN in the history and in what
+    later callbacks see: put it first. `find_learning_rate` takes nothing from the epochs.
+
+    Args:
+        minimum: The first rate, > 0. Defaults to 1e-6.
+        maximum: The last rate, above the first. Defaults to 10.
+        steps: How many batches lead from one to the other, >= 10. Defaults to 100; more show more.
+        spacing: `"exponential"` (default) or `"linear"`.
+        stop_factor: It ends where a loss is above that many times the least one plus the first, > 0. Defaults to 4.
+        rule: `"minimum"` (default), `"steepest"` or `"valley"`: see `LearningRateRange.suggestions`.
+
+    Attributes:
+        found: What it found, with `suggestion`, `plot()` and `table()`; None before.
+
+    Raises:
+        ValueError: An argument breaks its rule. When `fit` starts: the optimizer follows a schedule, several batches
+            are one call (`steps_per_execution`), or `fit` has too few batches.
+        RuntimeError: The loss blows up at once, or the training ends before the test. Everything was put back then.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> import keras_neural_opt as kno
+        >>> x = np.random.default_rng(0).normal(size=(256, 4)).astype("float32")
+        >>> model = keras.Sequential([keras.layers.Dense(1)])
+        >>> model.compile(kno.optimizers.Adam(), "mse")
+        >>> finder = kno.callbacks.LearningRateFinder()
+        >>> history = model.fit(x, x.sum(1), callbacks=[finder], epochs=20, verbose=0)
+        >>> abs(float(model.optimizer.learning_rate) / finder.found.suggestion - 1) < 1e-6
+        True
+
+    References:
+        Smith, Cyclical Learning Rates for Training Neural Networks, 2017, https://arxiv.org/abs/1506.01186
+    """
+
+    def __init__(
+        self,
+        minimum: float = 1e-6,
+        maximum: float = 10.0,
+        steps: int = 100,
+        spacing: str = "exponential",
+        stop_factor: float = 4.0,
+        rule: str = "minimum",
+    ) -> None:
+        super().__init__(type(self).__name__, minimum, maximum, steps, spacing, stop_factor, rule)
+        self.found: LearningRateRange | None = None
+        self._testing = False
+        self._before: TrainingState | None = None
+        self._finished = False
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """See whether there can be a test."""
+        self._testing = self.found is None
+        if self._testing:
+            self._check()
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Set the rate of the test; after its last batch go back, and train at what was found."""
+        if not self._testing:
+            return
+        if self._before is None:  # Not earlier: what makes the batches may have drawn random numbers.
+            self._before = TrainingState.capture(self.model)
+        if self._finished:
+            self._go_back()
+            self.found = self.result()
+            for each, _ in self._steppers():
+                each.learning_rate = self.found.suggestion
+            return
+        for each, calls in self._steppers():
+            each.learning_rate = self.schedule(calls)(len(self._losses) // calls)
+        super().on_train_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Look at the loss of the test."""
+        if self._testing:
+            super().on_train_batch_end(batch, logs)
+
+    def finish(self) -> None:
+        """Go back before the next batch; at the end of an epoch Keras wants its metrics as they are."""
+        self._finished = True
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Let nobody take the losses of the test for those of training."""
+        if self._testing and logs:
+            logs.update(dict.fromkeys(logs, float("nan")))
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Go back if training ended before the test."""
+        if self._testing:
+            self._go_back()
+            raise RuntimeError(f"{self._owner}: training ended after {len(self._losses)} of {self._steps} steps")
+
+    def _steppers(self) -> list[tuple[Any, int]]:
+        """Return the optimizers that take the steps, with the number of batches that make one."""
+        return [(each, calls) for each, calls in with_calls(self.model.optimizer) if is_innermost(each)]
+
+    def _go_back(self) -> None:
+        self._testing = False
+        if self._before is not None:
+            self._before.restore(self.model)
+            self._before = None
+            if self.model.train_function is None:  # It was compiled with parts that are gone.
+                self.model.make_train_function()
+
+    def _check(self) -> None:
+        if self.model.steps_per_execution != 1:
+            raise ValueError(
+                f"{self._owner} must see each batch: compile with steps_per_execution=1;"
+                f" received {self.model.steps_per_execution}"
+            )
+        for each, _ in self._steppers():
+            if not isinstance(each._learning_rate, keras.Variable):
+                raise ValueError(
+                    f"{self._owner} needs a number as the rate of {each.name}; it has {each._learning_rate!r}."
+                    " Find one by find_learning_rate, and give it to the schedule"
+                )
+        batches = self.params["steps"] and self.params["steps"] * self.params["epochs"]
+        if batches and batches <= self._steps:
+            raise ValueError(f"{self._owner}.steps must be below the batches of fit, {batches}; received {self._steps}")

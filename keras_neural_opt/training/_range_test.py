@@ -1,0 +1,98 @@
+"""A range test while a model trains: which rates it tries, and the loss of each batch."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_neural_opt._core.arguments import check_arguments, choice, integer, positive
+from keras_neural_opt.schedules import ExponentialDecay, LinearDecay, Schedule
+from keras_neural_opt.training._learning_rate_range import RULES, LearningRateRange
+
+_LEAST_STEPS = 10
+
+
+class RangeTest(keras.callbacks.Callback):
+    """Keeps the rate and the loss of each batch, and calls `finish` when it has seen enough.
+
+    Args:
+        owner: Who tests; errors name it.
+        minimum: The first rate.
+        maximum: The last rate.
+        steps: How many batches lead from one to the other.
+        spacing: `"exponential"` or `"linear"`.
+        stop_factor: It ends where a loss is above that many times the least one plus the first.
+        rule: Which suggestion of the result is `suggestion`.
+
+    Raises:
+        ValueError: An argument breaks its rule.
+    """
+
+    def __init__(
+        self, owner: str, minimum: float, maximum: float, steps: int, spacing: str, stop_factor: float, rule: str
+    ) -> None:
+        super().__init__()
+        checked = check_arguments(
+            owner,
+            minimum=positive(minimum),
+            maximum=positive(maximum),
+            steps=integer(steps, _LEAST_STEPS),
+            spacing=choice(spacing, ("exponential", "linear")),
+            stop_factor=positive(stop_factor),
+            rule=choice(rule, RULES),
+        )
+        self._minimum, self._maximum = checked["minimum"], checked["maximum"]
+        if self._maximum <= self._minimum:
+            raise ValueError(f"{owner}.maximum must be above minimum; received {maximum!r}, minimum {minimum!r}")
+        self._owner, self._steps, self._spacing, self._rule = owner, steps, spacing, rule
+        self._stop_factor = checked["stop_factor"]
+        self._rates: list[float] = []
+        self._losses: list[float] = []
+        self._rate = 0.0
+
+    def schedule(self, calls: int) -> Schedule:
+        """Return the rates of an optimizer's steps, each of which takes that many batches."""
+        count = max(1, (self._steps - 1) // calls)
+        if self._spacing == "linear":
+            return LinearDecay(self._minimum, count, self._maximum)
+        return ExponentialDecay(self._minimum, count, self._maximum / self._minimum)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Prepare for the loss of the batch alone."""
+        # Keras shows the mean since the metrics were reset: reset them, and it is the batch's own.
+        self.model.reset_metrics()
+        # That of the optimizer itself, which may accumulate gradients or skip a step.
+        self._rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Keep the loss; finish after the last step, or when it has blown up."""
+        loss = float((logs or {})["loss"])
+        blown_up = not math.isfinite(loss) or (
+            len(self._losses) >= _LEAST_STEPS and loss > self._stop_factor * min(self._losses) + abs(self._losses[0])
+        )
+        if not blown_up:
+            self._rates.append(self._rate)
+            self._losses.append(loss)
+        if blown_up or len(self._losses) == self._steps:
+            self.finish()
+
+    def finish(self) -> None:
+        """End the training."""
+        self.model.stop_training = True
+
+    def result(self) -> LearningRateRange:
+        """Return each rate once, with the mean loss at it: several batches may make one step.
+
+        Raises:
+            RuntimeError: The loss blew up at once.
+        """
+        if len(self._losses) < _LEAST_STEPS:
+            raise RuntimeError(
+                f"{self._owner}: the loss blew up after {len(self._losses)} steps, at a rate of {self._rate:.3g};"
+                f" take a smaller minimum than {self._minimum:g}"
+            )
+        at: dict[float, list[float]] = {}
+        for rate, loss in zip(self._rates, self._losses, strict=True):
+            at.setdefault(rate, []).append(loss)
+        return LearningRateRange(list(at), [float(np.mean(losses)) for losses in at.values()], self._rule)

@@ -1,0 +1,154 @@
+"""The largest batch that fits is found, where the memory really runs out, and nothing is left behind."""
+
+import re
+import subprocess
+import sys
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import keras_neural_opt as kno
+from keras_neural_opt import optimizers
+from keras_neural_opt._core import memory
+from keras_neural_opt._core.backend import native
+
+X = np.random.default_rng(0).normal(size=(70, 3)).astype("float32")
+Y = X.sum(1, keepdims=True)
+
+# In a process of its own, whose address space is bounded: a quarter of a MiB a sample and layer.
+OUT_OF_MEMORY = """
+import resource, numpy as np, keras, keras_neural_opt as kno
+model = keras.Sequential([keras.Input((16,)), keras.layers.Dense(2**16, activation="relu"), keras.layers.Dense(1)])
+model.compile(kno.optimizers.SGD(0.01, momentum=0.9), "mse")
+data = np.ones((2**20, 16), "float32"), np.ones((2**20, 1), "float32")
+model.train_on_batch(data[0][:8], data[1][:8])
+before = [v.numpy() for v in [*model.variables, *model.optimizer.variables]]
+now = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize")) << 10
+resource.setrlimit(resource.RLIMIT_AS, (now + (2000 << 20),) * 2)
+print("largest", kno.find_batch_size(model, data, minimum=64))
+for x, v in zip(before, [*model.variables, *model.optimizer.variables], strict=True):
+    np.testing.assert_array_equal(x, v.numpy())
+model.train_on_batch(data[0][:64], data[1][:64])
+print("trains", int(model.optimizer.iterations))
+"""
+
+
+def dropout_model(**options: Any) -> Any:
+    keras.utils.set_random_seed(2)
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(8), keras.layers.Dropout(0.5), keras.layers.Dense(1)]
+    )
+    model.compile(optimizers.Adam(0.01), "mse", **options)
+    return model
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="address spaces are bounded on Linux")
+def test_it_stops_where_the_memory_is_out():
+    done = subprocess.run(
+        [sys.executable, "-c", OUT_OF_MEMORY], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    largest, trained = (int(number) for number in re.findall(r"largest (\d+)\ntrains (\d+)", done.stdout)[0])
+    # A tensor of 8192 rows would take all of it.
+    assert largest in (512, 1024, 2048, 4096)
+    assert trained == 2
+
+
+def test_the_error_of_the_backend_is_known():
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - which one it is differs
+        keras.ops.convert_to_numpy(keras.ops.zeros((1 << 22, 1 << 24)))
+    assert native.is_out_of_memory(caught.value)
+    assert not native.is_out_of_memory(RuntimeError("something else"))
+    assert not native.is_out_of_memory(ValueError("RESOURCE_EXHAUSTED"))
+
+
+class Batches(keras.utils.PyDataset):
+    def __len__(self) -> int:
+        return 7
+
+    def __getitem__(self, i: int) -> Any:
+        return X[10 * i : 10 * i + 10], Y[10 * i : 10 * i + 10]
+
+
+def test_sizes_are_doubled_up_to_the_samples_or_the_maximum():
+    model = dropout_model()
+    assert kno.find_batch_size(model, (X, Y)) == 64
+    assert kno.find_batch_size(model, (X, Y, np.ones(70)), minimum=3) == 48
+    assert kno.find_batch_size(model, (X, Y), minimum=70) == 70
+    assert kno.find_batch_size(model, (X, Y), maximum=16) == 16
+    # A batch of a dataset, over and over.
+    assert kno.find_batch_size(model, Batches(), maximum=200) == 128
+
+
+def test_the_batch_has_that_many_samples():
+    class Sizes(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            seen.append(x.shape[0])
+            return x
+
+    seen: list[Any] = []
+    model = keras.Sequential([keras.Input((3,)), Sizes(), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", run_eagerly=True)
+    seen.clear()
+    kno.find_batch_size(model, (X, Y), minimum=8, maximum=32)
+    assert list(dict.fromkeys(seen)) == [8, 16, 32]
+
+
+@pytest.mark.parametrize("trained_before", [False, True])
+def test_nothing_is_left_behind(trained_before: bool):
+    def run(searches: bool) -> list[float]:
+        model = dropout_model()
+        losses = model.fit(X, Y, batch_size=8, verbose=0).history["loss"] if trained_before else []
+        if searches:
+            kno.find_batch_size(model, (X, Y))
+        losses += model.fit(X, Y, batch_size=8, epochs=2, verbose=0).history["loss"]
+        return [*losses, int(model.optimizer.iterations), *np.concatenate([w.ravel() for w in model.get_weights()])]
+
+    assert run(True) == run(False)
+
+
+def test_another_error_passes():
+    model = dropout_model()
+    before = model.get_weights()
+    with pytest.raises(Exception, match=r".") as caught:
+        kno.find_batch_size(model, (X[:, :2], Y))
+    assert not native.is_out_of_memory(caught.value)
+    for x, y in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process is told by Linux")
+def test_the_memory_of_the_process_is_measured():
+    if not memory.reset_peak():
+        pytest.skip("this system does not let the peak begin anew")
+    before = memory.resident()
+    taken = np.ones(1 << 26, "uint8")
+    del taken
+    assert (1 << 25) < memory.peak() - before < (1 << 28)
+    assert memory.reset_peak()
+    assert memory.peak() - before < (1 << 25)
+    free = memory.available()
+    assert free is not None
+    assert free > 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"minimum": 0}, "find_batch_size.minimum must be an integer >= 1; received 0"),
+        ({"minimum": 8, "maximum": 7}, "find_batch_size.maximum must be None or an integer >= 8; received 7"),
+        ({"data": [1, 2]}, "find_batch_size.data must be a dataset, an array, or tuples"),
+        ({"data": (x for x in [(X, Y)])}, "find_batch_size.data must not be used up by looking at it"),
+        (
+            {"model": keras.Sequential([keras.layers.Dense(1)])},
+            "find_batch_size.model must be a compiled Keras model",
+        ),
+    ],
+)
+def test_bad_arguments_are_refused(options: dict[str, Any], message: str):
+    arguments = {"model": dropout_model(), "data": (X, Y), **options}
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        kno.find_batch_size(**arguments)
