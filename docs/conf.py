@@ -2,12 +2,19 @@
 
 import importlib.util
 import os
+import shutil
+from pathlib import Path
 
 # The pages are the same on every backend; autodoc imports the package, and Keras then wants one.
 BACKENDS = ("jax", "torch", "tensorflow")
 os.environ.setdefault("KERAS_BACKEND", next(filter(importlib.util.find_spec, BACKENDS), "jax"))
 
 from importlib.metadata import version as installed_version  # noqa: E402  the backend is chosen first
+
+# Sphinx wants all of its sources in one folder.
+HERE = Path(__file__).parent
+shutil.rmtree(HERE / "tutorials", ignore_errors=True)
+shutil.copytree(HERE.parent / "tutorials", HERE / "tutorials")
 
 project = "keras_neural_opt"
 author = "The keras_neural_opt authors"
@@ -21,8 +28,9 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
 ]
-exclude_patterns = ["_build", "jupyter_execute"]
+exclude_patterns = ["_build", "jupyter_execute", "conf.py", "optimizers/*.py"]
 source_suffix = {".md": "myst-nb"}
+nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}  # tutorials, which run as scripts too
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3

@@ -1,7 +1,10 @@
 """Benchmarks whose figures the documentation shows."""
 
 from keras_neural_opt.benchmarks._fit import fit
+from keras_neural_opt.benchmarks._range_test import range_test
+from keras_neural_opt.benchmarks._range_test_figure import range_test_figure
 from keras_neural_opt.benchmarks._record import environment, write_record
+from keras_neural_opt.benchmarks._schedules import schedules
 from keras_neural_opt.benchmarks._sparse_rows import sparse_rows
 from keras_neural_opt.benchmarks._step import step
 from keras_neural_opt.benchmarks._step_figure import losses, step_figure
@@ -16,7 +19,10 @@ __all__ = [
     "environment",
     "fit",
     "losses",
+    "range_test",
+    "range_test_figure",
     "ranked",
+    "schedules",
     "sparse_rows",
     "step",
     "step_figure",

@@ -21,10 +21,10 @@ class LearningRateFinder(RangeTest):
     Args:
         minimum: The first rate, > 0. Defaults to 1e-6.
         maximum: The last rate, above the first. Defaults to 10.
-        steps: How many batches lead from one to the other, >= 10. Defaults to 100; more show more.
+        steps: How many batches lead from one to the other, >= 10. Defaults to 200.
         spacing: `"exponential"` (default) or `"linear"`.
         stop_factor: It ends where a loss is above that many times the least one plus the first, > 0. Defaults to 4.
-        rule: `"minimum"` (default), `"steepest"` or `"valley"`: see `LearningRateRange.suggestions`.
+        rule: `"middle"` (default), `"steepest"`, `"valley"` or `"minimum"`: see `LearningRateRange.suggestions`.
 
     Attributes:
         found: What it found, with `suggestion`, `plot()` and `table()`; None before.
@@ -54,10 +54,10 @@ class LearningRateFinder(RangeTest):
         self,
         minimum: float = 1e-6,
         maximum: float = 10.0,
-        steps: int = 100,
+        steps: int = 200,
         spacing: str = "exponential",
         stop_factor: float = 4.0,
-        rule: str = "minimum",
+        rule: str = "middle",
     ) -> None:
         super().__init__(type(self).__name__, minimum, maximum, steps, spacing, stop_factor, rule)
         self.found: LearningRateRange | None = None

@@ -5,21 +5,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from keras_neural_opt.cli import _bench_train
+from keras_neural_opt.cli import _bench_range_test, _bench_train
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the sub-command."""
     parser.add_argument(
         "what",
-        choices=["step", "fit", "train", "wrappers", "sparse-rows"],
+        choices=["step", "fit", "train", "range-test", "wrappers", "schedules", "sparse-rows"],
         help="step: one step against the backend's best peers; fit: an epoch of model.fit against Keras' Adam;"
-        " train: steps and time to a target on real tasks, on jax; wrappers: what they add to a step;"
+        " train: steps and time to a target on real tasks, on jax; range-test: what find_learning_rate suggests,"
+        " against the best of a grid; wrappers, schedules: what they add;"
         " sparse-rows: an embedding's update, on tensorflow",
     )
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds; default %(default)s")
     parser.add_argument("--threads", type=int, help="processors to use; default all")
-    parser.add_argument("--out", type=Path, help="write the figures to this JSON file; train: into this folder")
+    parser.add_argument(
+        "--out", type=Path, help="write the figures to this JSON file; train, range-test: into this folder"
+    )
     parser.add_argument("--picture", type=Path, help="step: write a picture to this SVG file")
     parser.add_argument("--optimizer", action="append", default=[], help="step, train: which, repeatable; default all")
     parser.add_argument("--model", default="resnet50", help="step: resnet50, transformer, mlp or many")
@@ -56,8 +59,8 @@ def run(options: argparse.Namespace) -> None:
 
     if options.picture and options.what != "step":
         raise ValueError("--picture goes with step")
-    if options.what == "train":
-        _bench_train.run(options)
+    if options.what in ("train", "range-test"):
+        (_bench_train if options.what == "train" else _bench_range_test).run(options)
         return
     console = Console()
     with Progress(console=console, transient=True) as progress:
@@ -74,11 +77,13 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _record(options: argparse.Namespace, advance: Callable[[], Any]) -> dict[str, Any]:
-    from keras_neural_opt.benchmarks import fit, sparse_rows, step, step_suite, wrappers
+    from keras_neural_opt.benchmarks import fit, schedules, sparse_rows, step, step_suite, wrappers
 
     common: dict[str, Any] = {"rounds": options.rounds, "advance": advance}
     if options.what == "fit":
         return fit(**common)
+    if options.what == "schedules":
+        return schedules(**common)
     if options.what == "wrappers":
         return wrappers(model=options.model, **common)
     if options.what == "sparse-rows":

@@ -7,19 +7,21 @@ from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments that go with `train` only."""
+    """Declare the arguments of what trains."""
     parser.add_argument(
-        "--task", action="append", default=[], help="train: which, repeatable; default all that have a target"
+        "--task",
+        action="append",
+        default=[],
+        help="train, range-test: which, repeatable; default all that have a target",
     )
-    parser.add_argument("--seeds", type=int, default=3, help="train: runs after the tuning; default %(default)s")
+    parser.add_argument("--seeds", type=int, default=3, help="train, range-test: how many; default %(default)s")
     parser.add_argument("--full", action="store_true", help="train: tune on a finer and wider grid")
-    parser.add_argument("--data", help="train: the folder of data sets; default KNO_DATA")
+    parser.add_argument("--data", help="train, range-test: the folder of data sets; default KNO_DATA")
 
 
 def run(options: argparse.Namespace) -> None:
     """Train, print a table a task, write records and pictures into the folder `--out`."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from keras_neural_opt._core.arguments import choice
     from keras_neural_opt._core.files import write_atomic
@@ -40,8 +42,7 @@ def run(options: argparse.Namespace) -> None:
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
     console = Console()
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True) as progress:
+    with progress_bar(console) as progress:
         for task in tasks:
             total = len(names or everyone) * runs_of(options.full, options.seeds)
             bar = progress.add_task(task, total=total)
@@ -52,6 +53,14 @@ def run(options: argparse.Namespace) -> None:
                 path = write_record(options.out / f"train_{task}.json", record)
                 write_atomic(path.with_suffix(".svg"), svg(train_figure(record), background="white"))
                 console.print(f"figures: {path}, picture beside it", soft_wrap=True, highlight=False)
+
+
+def progress_bar(console: Any) -> Any:
+    """Return what shows which task is at work, how many of its runs are done and how long the rest takes."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    return Progress(*columns, console=console, transient=True)
 
 
 def train_table(record: Mapping[str, Any]) -> Any:

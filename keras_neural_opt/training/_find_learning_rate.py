@@ -20,11 +20,11 @@ def find_learning_rate(
     data: Any,
     minimum: float = 1e-6,
     maximum: float = 10.0,
-    steps: int = 100,
+    steps: int = 200,
     spacing: str = "exponential",
     stop_factor: float = 4.0,
     batch_size: int = 32,
-    rule: str = "minimum",
+    rule: str = "middle",
     shuffle: bool = True,
 ) -> LearningRateRange:
     """Find a learning rate by a range test (Smith, 2017): some steps at ever larger rates, until the loss blows up.
@@ -38,12 +38,14 @@ def find_learning_rate(
             `steps` batches are trained on, over several epochs if it has fewer.
         minimum: The first rate, > 0. Defaults to 1e-6.
         maximum: The last rate, above the first. Defaults to 10.
-        steps: How many steps lead from one to the other, >= 10. Defaults to 100; more show more.
+        steps: How many steps lead from one to the other, >= 10. Defaults to 200. In fewer the loss lags
+            behind the rate, and what is suggested is too high.
         spacing: `"exponential"` (default) or `"linear"`.
         stop_factor: It ends where a loss is above that many times the least one plus the first, > 0. Defaults to 4.
         batch_size: Samples a step where the data are arrays. Defaults to 32. Take that of the training.
-        rule: Which suggestion is `suggestion`: `"minimum"`, a tenth of the rate where the smoothed loss is least
-            (default); `"steepest"`, where it falls fastest; or `"valley"`, two thirds into its longest fall.
+        rule: Which suggestion is `suggestion`: `"middle"`, half-way between where the smoothed loss falls fastest and
+            where it is least (default); `"steepest"`, where it falls fastest; `"minimum"`, a tenth of the rate where it
+            is least; or `"valley"`, two thirds into its longest fall.
         shuffle: Whether arrays and a PyDataset are shuffled, as by `fit`. Defaults to True.
 
     Returns:

@@ -1,5 +1,6 @@
 """What a range test found: the loss at ever larger learning rates, and the rate that it suggests."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-RULES = ("steepest", "valley", "minimum")
+RULES = ("middle", "steepest", "valley", "minimum")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class LearningRateRange:
 
     rates: Sequence[float]
     losses: Sequence[float]
-    rule: str = "minimum"
+    rule: str = "middle"
 
     @property
     def smoothed(self) -> list[float]:
@@ -44,9 +45,11 @@ class LearningRateRange:
 
     @property
     def suggestions(self) -> dict[str, float]:
-        """A rate by each rule: `"steepest"` fall of the loss, middle of the `"valley"`, a tenth of the `"minimum"`'s.
+        """A rate by each rule.
 
-        The valley is the longest stretch over which the loss falls, and its rate lies two thirds into it.
+        `"steepest"` is the rate where the loss falls fastest, `"minimum"` a tenth of that where it is least, `"middle"`
+        lies half-way, on a logarithmic scale, between where it falls fastest and where it is least. `"valley"` lies two
+        thirds into the longest stretch over which the loss falls.
         """
         rates, losses = np.log(self.rates), np.asarray(self.smoothed)
         slope = np.gradient(losses, rates)
@@ -54,6 +57,7 @@ class LearningRateRange:
         steepest = int(slope[: max(1, lowest)].argmin())
         start, end = _longest_fall(losses)
         return {
+            "middle": math.sqrt(self.rates[steepest] * self.rates[lowest]),
             "steepest": float(self.rates[steepest]),
             "valley": float(self.rates[start + (end - start) * 2 // 3]),
             "minimum": float(self.rates[lowest]) / 10,

@@ -161,7 +161,10 @@ def test_it_says_what_it_needs_when_training_starts(optimizer: Any, options: Any
         ({"minimum": 0.0}, "LearningRateFinder.minimum must be a number > 0; received 0.0"),
         ({"maximum": 1e-9}, "LearningRateFinder.maximum must be above minimum; received 1e-09, minimum 1e-06"),
         ({"steps": 9}, "LearningRateFinder.steps must be an integer >= 10; received 9"),
-        ({"rule": "best"}, "LearningRateFinder.rule must be one of 'steepest', 'valley', 'minimum'; received 'best'"),
+        (
+            {"rule": "best"},
+            "LearningRateFinder.rule must be one of 'middle', 'steepest', 'valley', 'minimum'; received 'best'",
+        ),
     ],
 )
 def test_bad_arguments_are_refused(options: dict[str, Any], message: str):

@@ -27,7 +27,9 @@ def data():
     return x, x @ rng.normal(size=(5, 2)).astype("float32")
 
 
-def trained(make, build=contextlib.nullcontext, fit=contextlib.nullcontext, jit_compile=BACKEND != "torch"):
+def trained(
+    make, build=contextlib.nullcontext, fit=contextlib.nullcontext, jit_compile=BACKEND != "torch", callbacks=list
+):
     """Return the weights after two fits of two epochs, with the model built and fitted in the given scopes."""
     keras.utils.set_random_seed(3)
     with build():
@@ -40,7 +42,7 @@ def trained(make, build=contextlib.nullcontext, fit=contextlib.nullcontext, jit_
         model.compile(make(), "mse", jit_compile=jit_compile)
     with fit():
         for _ in range(2):
-            model.fit(*data(), batch_size=16, epochs=2, shuffle=False, verbose=0)
+            model.fit(*data(), batch_size=16, epochs=2, shuffle=False, verbose=0, callbacks=callbacks())
     return np.concatenate([w.ravel() for w in model.get_weights()])
 
 
@@ -50,6 +52,17 @@ def everything():
 
 def radam():
     return kno.optimizers.RAdam(0.01)
+
+
+def scheduled():
+    momentum = kno.schedules.OneCycleMomentum(4, unit="epoch")
+    return kno.optimizers.SGD(kno.schedules.LinearDecay(0.05, 4, 0.01, unit="epoch"), momentum)
+
+
+def plateaus_and_epochs():
+    """A plateau in every second epoch: nothing improves by that much."""
+    plateau = kno.callbacks.ReduceOnPlateau(monitor="loss", factor=0.3, patience=1, min_delta=10.0)
+    return [kno.callbacks.ScheduleInEpochs(), plateau]
 
 
 # Sums in another order differ in the last bits of gradients; Adam's normalization carries them over to the steps.
@@ -63,6 +76,14 @@ def test_mirrored_equals_one_device(mirrored, make):
 
 
 @pytest.mark.slow
+def test_mirrored_with_schedules_and_plateaus_equals_one_device(mirrored):
+    several = trained(scheduled, mirrored.scope, jit_compile="auto", callbacks=plateaus_and_epochs)
+    one = trained(scheduled, callbacks=plateaus_and_epochs)
+    np.testing.assert_allclose(several, one, **SAME)
+    assert np.abs(one - trained(scheduled, callbacks=lambda: plateaus_and_epochs()[:1])).max() > 1e-2
+
+
+@pytest.mark.slow
 def test_mirrored_with_loss_scale_equals_one_device(mirrored):
     def scaled():
         return keras.optimizers.LossScaleOptimizer(radam())
@@ -72,8 +93,12 @@ def test_mirrored_with_loss_scale_equals_one_device(mirrored):
 
 @pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "jax", reason="Keras distributes over devices on JAX")
-@pytest.mark.parametrize("make", [everything, radam])
-def test_data_parallel_equals_one_device(make):
+@pytest.mark.parametrize(
+    ("make", "callbacks"),
+    [(everything, list), (radam, list), (scheduled, plateaus_and_epochs)],
+    ids=["everything", "radam", "schedules and plateaus"],
+)
+def test_data_parallel_equals_one_device(make, callbacks):
     import jax
 
     distribution = keras.distribution.DataParallel()
@@ -86,9 +111,9 @@ def test_data_parallel_equals_one_device(make):
         return optimizer
 
     # The scope must also surround `fit`, or nothing is sharded and equality is no news.
-    weights = trained(noted, distribution.scope, distribution.scope)
+    weights = trained(noted, distribution.scope, distribution.scope, callbacks=callbacks)
     assert all(len(v.value.sharding.device_set) == 4 for v in sharded[0].variables)
-    np.testing.assert_allclose(weights, trained(make), **SAME)
+    np.testing.assert_allclose(weights, trained(make, callbacks=callbacks), **SAME)
 
 
 @pytest.mark.slow

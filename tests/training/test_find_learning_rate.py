@@ -124,7 +124,7 @@ def test_an_error_leaves_nothing_behind_either():
     assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == 0.5
 
 
-def curve(losses: Any, rule: str = "minimum") -> LearningRateRange:
+def curve(losses: Any, rule: str = "middle") -> LearningRateRange:
     return LearningRateRange(list(np.logspace(-4, 0, len(losses))), list(losses), rule)
 
 
@@ -134,9 +134,15 @@ def test_the_suggestions_of_a_known_curve():
     suggestions = curve(losses).suggestions
     assert np.log10(suggestions["steepest"]) == pytest.approx(-2, abs=0.06)
     assert np.log10(suggestions["minimum"]) == pytest.approx(at[losses.argmin()] - 1, abs=0.2)
+    assert suggestions["middle"] == pytest.approx((suggestions["steepest"] * 10 * suggestions["minimum"]) ** 0.5)
+    assert curve(losses).suggestion == suggestions["middle"]
     assert -2.5 < np.log10(suggestions["valley"]) < -1
     assert curve(losses, "steepest").suggestion == suggestions["steepest"]
-    assert re.search(r"^steepest +0\.01\n.*\nminimum +0\.0\d+ +<- suggestion$", curve(losses).table(), re.DOTALL)
+    assert re.search(
+        r"^middle .*\nsteepest +0\.01\n.*\nminimum +0\.0\d+ +<- suggestion$",
+        curve(losses, "minimum").table(),
+        re.DOTALL,
+    )
 
 
 def test_the_picture_shows_losses_and_suggestions():
@@ -144,7 +150,7 @@ def test_the_picture_shows_losses_and_suggestions():
     assert axes.get_xscale() == "log"
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert labels[:2] == ["a batch's loss", "smoothed"]
-    assert any(re.fullmatch(r"minimum: .*, suggested", label) for label in labels)
+    assert any(re.fullmatch(r"middle: .*, suggested", label) for label in labels)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +162,10 @@ def test_the_picture_shows_losses_and_suggestions():
         ({"spacing": "log"}, "find_learning_rate.spacing must be one of 'exponential', 'linear'; received 'log'"),
         ({"stop_factor": -1}, "find_learning_rate.stop_factor must be a number > 0; received -1"),
         ({"batch_size": 0}, "find_learning_rate.batch_size must be an integer >= 1; received 0"),
-        ({"rule": "best"}, "find_learning_rate.rule must be one of 'steepest', 'valley', 'minimum'; received 'best'"),
+        (
+            {"rule": "best"},
+            "find_learning_rate.rule must be one of 'middle', 'steepest', 'valley', 'minimum'; received 'best'",
+        ),
         ({"data": [1, 2]}, "find_learning_rate.data must be a dataset, an array, or tuples"),
         ({"data": (x for x in [(X, Y)])}, "find_learning_rate.data must know its length"),
         (

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_neural_opt import optimizers
+from keras_neural_opt import optimizers, schedules
 from keras_neural_opt.optimizers import Wrapper
 from tests.contracts.decay import model, through_json
 from tests.contracts.documentation import assert_documented
@@ -405,6 +405,17 @@ def test_swag_without_two_weights_draws_nothing():
     with pytest.raises(ValueError, match=r"SWAG\.scale must be a number >= 0; received -1"):
         optimizer.sample(-1)
     assert_same(read(result.variables), before, "variables")
+
+
+@pytest.mark.parametrize("way", [*COMPILED[-1:], "eager"])
+def test_every_layer_follows_the_schedule_at_its_own_height(way: str):
+    start, steps = start_values(), [[np.ones_like(x) for x in start_values()] for _ in range(6)]
+    schedule = schedules.Warmup(schedules.CosineAnnealing(0.4, 4), 2)
+    optimizer = optimizers.LayerwiseLearningRate(optimizers.SGD(schedule), {"variable_1": 0.5, "variable_2": 0})
+    last = run(optimizer, start, steps, way).trajectory[-1]
+    whole = sum(schedule(step) for step in range(6))
+    for before, after, factor in zip(start, last, (1.0, 0.5, 0.0, 1.0), strict=True):
+        np.testing.assert_allclose(before - after, np.full_like(before, factor * whole), rtol=1e-5, atol=1e-6)
 
 
 def test_layer_decay_falls_from_the_last_layer_to_the_first():
