@@ -86,6 +86,8 @@ def _run(
     model.compile(make(), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     found = find_learning_rate(model, (x, y), batch_size=task.batch)
     advance()
+    # It builds what would be built, and compiled with, anew for each rate.
+    model.evaluate(x[: task.batch], y[: task.batch], verbose=0)
     begin, losses = TrainingState.capture(model), {}
     judged = task.steps // _JUDGED * task.batch
     for rate in GRID:

@@ -9,7 +9,7 @@ import keras
 from keras_neural_opt import schedules
 from keras_neural_opt._core.nested import chain, innermost
 from keras_neural_opt.optimizers import RuleOptimizer
-from keras_neural_opt.optimizers._scheduled import plateaus
+from keras_neural_opt.optimizers._learning_rate import plateaus
 
 
 class ReduceOnPlateau(keras.callbacks.Callback):

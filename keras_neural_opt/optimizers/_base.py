@@ -38,8 +38,8 @@ from keras_neural_opt.optimizers._checks import (
 )
 from keras_neural_opt.optimizers._keras_interface import KerasInterface
 from keras_neural_opt.optimizers._layout import Layout
+from keras_neural_opt.optimizers._learning_rate import refuse_plateau
 from keras_neural_opt.optimizers._rule_step import RuleStep, as_tuple
-from keras_neural_opt.optimizers._scheduled import refuse_plateau
 from keras_neural_opt.optimizers._slot import Slot, declared
 from keras_neural_opt.optimizers._state import restore
 from keras_neural_opt.transforms import (

@@ -11,6 +11,7 @@ from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.tensors import Tensors
 from keras_neural_opt.optimizers import _mask
 from keras_neural_opt.optimizers._checks import LearningRateSchedule, check_learning_rate, check_model
+from keras_neural_opt.optimizers._learning_rate import LearningRate
 from keras_neural_opt.optimizers._scheduled import ScheduledHyperparameters
 from keras_neural_opt.optimizers._state import NamedState
 from keras_neural_opt.transforms import (
@@ -22,7 +23,7 @@ from keras_neural_opt.transforms import (
 )
 
 
-class KerasInterface(NamedState, ScheduledHyperparameters, keras.optimizers.Optimizer):
+class KerasInterface(NamedState, ScheduledHyperparameters, LearningRate, keras.optimizers.Optimizer):
     """What `RuleOptimizer` overrides of Keras' optimizer besides the step itself."""
 
     gradient_transforms: tuple[GradientTransform, ...]
