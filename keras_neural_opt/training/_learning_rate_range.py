@@ -10,6 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# Of the fastest fall: less is lost to noise in a loss that hardly falls any more.
+_STILL_FALLS = 0.8
 RULES = ("middle", "steepest", "valley", "minimum")
 
 
@@ -38,18 +40,15 @@ class LearningRateRange:
     @property
     def smoothed(self) -> list[float]:
         """The losses averaged over a twentieth of the steps to both sides."""
-        width = max(1, len(self.losses) // 20)
-        padded = np.pad(np.asarray(self.losses, "float64"), width, mode="edge")
-        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * width + 1)
-        return [float(x) for x in windows.mean(-1)]
+        return [float(x) for x in _averaged(self.losses, len(self.losses) // 20)]
 
     @property
     def suggestions(self) -> dict[str, float]:
         """A rate by each rule.
 
-        `"steepest"` is the rate where the loss falls fastest, `"minimum"` a tenth of that where it is least, `"middle"`
-        lies half-way, on a logarithmic scale, between where it falls fastest and where it is least. `"valley"` lies two
-        thirds into the longest stretch over which the loss falls.
+        `"steepest"` is the rate where the loss falls fastest, `"minimum"` a tenth of that where it is least. `"middle"`
+        lies half-way, on a logarithmic scale, between the last rate at which it still falls nearly as fast as anywhere
+        and the one where it is least. `"valley"` lies two thirds into the longest stretch over which it falls.
         """
         rates, losses = np.log(self.rates), np.asarray(self.smoothed)
         slope = np.gradient(losses, rates)
@@ -57,7 +56,7 @@ class LearningRateRange:
         steepest = int(slope[: max(1, lowest)].argmin())
         start, end = _longest_fall(losses)
         return {
-            "middle": math.sqrt(self.rates[steepest] * self.rates[lowest]),
+            "middle": math.sqrt(self.rates[_last_fast_fall(self.losses, rates, lowest)] * self.rates[lowest]),
             "steepest": float(self.rates[steepest]),
             "valley": float(self.rates[start + (end - start) * 2 // 3]),
             "minimum": float(self.rates[lowest]) / 10,
@@ -82,6 +81,20 @@ class LearningRateRange:
         """Return the suggestions, a line each."""
         marks = {name: "  <- suggestion" if name == self.rule else "" for name in RULES}
         return "\n".join(f"{name:<10}{rate:.3g}{marks[name]}" for name, rate in self.suggestions.items())
+
+
+def _averaged(values: Sequence[float] | np.ndarray, width: int) -> np.ndarray:
+    """Return the values averaged over `width` neighbours to both sides."""
+    padded = np.pad(np.asarray(values, "float64"), max(1, width), mode="edge")
+    means: np.ndarray = np.lib.stride_tricks.sliding_window_view(padded, 2 * max(1, width) + 1).mean(-1)
+    return means
+
+
+def _last_fast_fall(losses: Sequence[float], log_rates: np.ndarray, lowest: int) -> int:
+    """Return the last place before the minimum where the loss falls nearly as fast as anywhere."""
+    width = len(losses) // 10
+    slope = _averaged(np.gradient(_averaged(losses, width), log_rates), width // 2)[: max(1, lowest)]
+    return int(np.flatnonzero(slope <= slope.min() + (1 - _STILL_FALLS) * abs(slope.min()))[-1])
 
 
 def _longest_fall(losses: np.ndarray) -> tuple[int, int]:

@@ -134,7 +134,9 @@ def test_the_suggestions_of_a_known_curve():
     suggestions = curve(losses).suggestions
     assert np.log10(suggestions["steepest"]) == pytest.approx(-2, abs=0.06)
     assert np.log10(suggestions["minimum"]) == pytest.approx(at[losses.argmin()] - 1, abs=0.2)
-    assert suggestions["middle"] == pytest.approx((suggestions["steepest"] * 10 * suggestions["minimum"]) ** 0.5)
+    # It falls at four fifths of its fastest for the last time where the logistic curve is at 0.28 of its way down.
+    end_of_fall = -2 + np.log((1 + 5**-0.5) / (1 - 5**-0.5)) / 6
+    assert np.log10(suggestions["middle"]) == pytest.approx((end_of_fall + at[losses.argmin()]) / 2, abs=0.1)
     assert curve(losses).suggestion == suggestions["middle"]
     assert -2.5 < np.log10(suggestions["valley"]) < -1
     assert curve(losses, "steepest").suggestion == suggestions["steepest"]
