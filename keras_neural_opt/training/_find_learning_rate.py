@@ -44,8 +44,8 @@ def find_learning_rate(
         stop_factor: It ends where a loss is above that many times the least one plus the first, > 0. Defaults to 4.
         batch_size: Samples a step where the data are arrays. Defaults to 32. Take that of the training.
         rule: Which suggestion is `suggestion`: `"middle"`, half-way between where the smoothed loss ends to fall fast
-            and where it is least (default); `"steepest"`, where it falls fastest; `"minimum"`, a tenth of the rate where it
-            is least; or `"valley"`, two thirds into its longest fall.
+            and where it is least (default); `"steepest"`, where it falls fastest; `"minimum"`, a tenth of the rate
+            where it is least; or `"valley"`, two thirds into its longest fall.
         shuffle: Whether arrays and a PyDataset are shuffled, as by `fit`. Defaults to True.
 
     Returns:

@@ -92,8 +92,8 @@ def _averaged(values: Sequence[float] | np.ndarray, width: int) -> np.ndarray:
 
 def _last_fast_fall(losses: Sequence[float], log_rates: np.ndarray, lowest: int) -> int:
     """Return the last place before the minimum where the loss falls nearly as fast as anywhere."""
-    width = len(losses) // 10
-    slope = _averaged(np.gradient(_averaged(losses, width), log_rates), width // 2)[: max(1, lowest)]
+    width = len(losses) // 15
+    slope = _averaged(np.gradient(_averaged(losses, width), log_rates), width)[: max(1, lowest)]
     return int(np.flatnonzero(slope <= slope.min() + (1 - _STILL_FALLS) * abs(slope.min()))[-1])
 
 
