@@ -94,7 +94,7 @@ train("warm-up and cosine", kno.optimizers.AdamW(rate), kno.callbacks.ScheduleIn
 # ## One cycle
 #
 # Up for a third of the training, down for the rest, to a rate far below that of the start. The momentum, which is
-# Adam's `beta_1`, goes the other way: an optimizer of this library takes a schedule wherever it takes a number.
+# Adam's `beta_1`, goes the other way: an optimizer of this library takes a schedule nearly wherever it takes a number.
 
 # %%
 steps = EPOCHS * STEPS

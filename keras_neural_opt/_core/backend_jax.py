@@ -204,9 +204,11 @@ def set_random_state(state: Any) -> None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that there is no more memory."""
-    return isinstance(error, MemoryError) or (
-        isinstance(error, jax.errors.JaxRuntimeError) and str(error).startswith("RESOURCE_EXHAUSTED")
-    )
+    if isinstance(error, MemoryError):
+        return True
+    # What runs on its own reports it as an internal error.
+    words = "RESOURCE_EXHAUSTED", "Out of memory"
+    return isinstance(error, jax.errors.JaxRuntimeError) and any(word in str(error) for word in words)
 
 
 def free_memory() -> None:

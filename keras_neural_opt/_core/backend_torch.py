@@ -10,6 +10,13 @@ import torch
 from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 _ROW = 1 << 14
+_OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 ROW_GRADIENTS = False  # only TensorFlow's gradients name the rows that they touch
 sqrt, expm1, log, sin, sign, where = torch.sqrt, torch.expm1, torch.log, torch.sin, torch.sign, torch.where
 _dtype, _layout, _dtype_of_variable = attrgetter("dtype"), attrgetter("layout"), attrgetter("_value.dtype")
@@ -260,10 +267,10 @@ def set_random_state(state: Any) -> None:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that there is no more memory."""
-    # Of the processor's memory torch has no error of its own.
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    # Of the processor's memory, and of the libraries below it, torch has no error of its own.
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def free_memory() -> None:

@@ -1,5 +1,6 @@
 """Finds the learning rate in the first batches of a training, and goes on with it."""
 
+import math
 from typing import Any
 
 import keras
@@ -10,13 +11,15 @@ from keras_neural_opt.training._epochs import with_calls
 from keras_neural_opt.training._range_test import RangeTest
 
 
-class LearningRateFinder(RangeTest):
+class LearningRateFinder(keras.callbacks.Callback):
     """Finds the learning rate in the first batches of `fit` by a range test (Smith, 2017), and goes on with it.
 
     The first `steps` batches are trained on at ever larger rates, until the loss blows up. Then weights, the
     optimizer's state and random numbers go back to what they were, the rate becomes what was suggested, and training
-    begins. It does so once, in its first `fit`. Epochs that end within the test have NaN in the history and in what
-    later callbacks see: put it first. `find_learning_rate` takes nothing from the epochs.
+    begins. It does so once, in its first `fit`. In epochs that end within the test the losses, and the metrics that
+    should fall, are infinite, the other metrics minus infinity, so that no later callback takes such an epoch for the
+    best: put this one first. `find_learning_rate` takes nothing from the epochs, and also goes back when it is
+    interrupted, which leaves this one at the weights and the rate that it was trying.
 
     Args:
         minimum: The first rate, > 0. Defaults to 1e-6.
@@ -30,8 +33,8 @@ class LearningRateFinder(RangeTest):
         found: What it found, with `suggestion`, `plot()` and `table()`; None before.
 
     Raises:
-        ValueError: An argument breaks its rule. When `fit` starts: the optimizer follows a schedule, several batches
-            are one call (`steps_per_execution`), or `fit` has too few batches.
+        ValueError: An argument breaks its rule. When `fit` starts: the optimizer follows a schedule, which the callback
+            `ReduceOnPlateau` brings, too; several batches are one call (`steps_per_execution`); `fit` has too few.
         RuntimeError: The loss blows up at once, or the training ends before the test. Everything was put back then.
 
     Example:
@@ -59,53 +62,69 @@ class LearningRateFinder(RangeTest):
         stop_factor: float = 4.0,
         rule: str = "middle",
     ) -> None:
-        super().__init__(type(self).__name__, minimum, maximum, steps, spacing, stop_factor, rule)
+        super().__init__()
         self.found: LearningRateRange | None = None
+        self._test = RangeTest(type(self).__name__, minimum, maximum, steps, spacing, stop_factor, rule)
         self._testing = False
         self._before: TrainingState | None = None
-        self._finished = False
 
     def on_train_begin(self, logs: Any = None) -> None:
         """See whether there can be a test."""
-        self._testing = self.found is None
+        self._testing, self._before = self.found is None, None
         if self._testing:
+            self._test.begin()
             self._check()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """See whether there are enough batches."""
+        batches = self.params["steps"] and self.params["steps"] * (self.params["epochs"] - epoch)
+        if self._testing and self._before is None and batches and batches <= self._test.steps:
+            raise ValueError(
+                f"{type(self).__name__}.steps must be below the batches of fit, {batches}; received {self._test.steps}"
+            )
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Set the rate of the test; after its last batch go back, and train at what was found."""
         if not self._testing:
             return
-        if self._before is None:  # Not earlier: what makes the batches may have drawn random numbers.
+        if self._before is None:
+            self._check()  # Other callbacks may have changed the rate since.
+            # Not earlier: what makes the batches may have drawn random numbers.
             self._before = TrainingState.capture(self.model)
-        if self._finished:
+        # Not when it ended: at the end of an epoch Keras wants its metrics as they are.
+        if self._test.ended:
             self._go_back()
-            self.found = self.result()
+            self.found = self._test.result()
             for each, _ in self._steppers():
                 each.learning_rate = self.found.suggestion
             return
         for each, calls in self._steppers():
-            each.learning_rate = self.schedule(calls)(len(self._losses) // calls)
-        super().on_train_batch_begin(batch, logs)
+            each.learning_rate = self._test.schedule(calls)(self._test.seen // calls)
+        self._test.before_batch(self.model)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Look at the loss of the test."""
         if self._testing:
-            super().on_train_batch_end(batch, logs)
-
-    def finish(self) -> None:
-        """Go back before the next batch; at the end of an epoch Keras wants its metrics as they are."""
-        self._finished = True
+            self._test.after_batch(float((logs or {})["loss"]))
+            if self._test.failed:
+                self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Let nobody take the losses of the test for those of training."""
         if self._testing and logs:
-            logs.update(dict.fromkeys(logs, float("nan")))
+            metrics = [each for metric in self.model.metrics for each in getattr(metric, "metrics", [metric])]
+            rise = {metric.name for metric in metrics if getattr(metric, "_direction", "down") == "up"}
+            logs.update({name: -math.inf if name.removeprefix("val_") in rise else math.inf for name in logs})
 
     def on_train_end(self, logs: Any = None) -> None:
         """Go back if training ended before the test."""
-        if self._testing:
-            self._go_back()
-            raise RuntimeError(f"{self._owner}: training ended after {len(self._losses)} of {self._steps} steps")
+        if not self._testing:
+            return
+        # Not earlier: at the end of `fit` Keras lets the optimizer change the weights.
+        self._go_back()
+        if self._test.ended:
+            self._test.result()
+        raise RuntimeError(f"{type(self).__name__}: training ended after {self._test.seen} of {self._test.steps} steps")
 
     def _steppers(self) -> list[tuple[Any, int]]:
         """Return the optimizers that take the steps, with the number of batches that make one."""
@@ -122,15 +141,13 @@ class LearningRateFinder(RangeTest):
     def _check(self) -> None:
         if self.model.steps_per_execution != 1:
             raise ValueError(
-                f"{self._owner} must see each batch: compile with steps_per_execution=1;"
+                f"{type(self).__name__} must see each batch: compile with steps_per_execution=1;"
                 f" received {self.model.steps_per_execution}"
             )
-        for each, _ in self._steppers():
+        for each, calls in self._steppers():
+            self._test.schedule(calls)
             if not isinstance(each._learning_rate, keras.Variable):
                 raise ValueError(
-                    f"{self._owner} needs a number as the rate of {each.name}; it has {each._learning_rate!r}."
-                    " Find one by find_learning_rate, and give it to the schedule"
+                    f"{type(self).__name__} needs a number as the rate of {each.name}; it has {each._learning_rate!r}."
+                    " Find one by find_learning_rate, or in a fit of its own, and give it to the schedule"
                 )
-        batches = self.params["steps"] and self.params["steps"] * self.params["epochs"]
-        if batches and batches <= self._steps:
-            raise ValueError(f"{self._owner}.steps must be below the batches of fit, {batches}; received {self._steps}")

@@ -44,6 +44,8 @@ class ReduceOnPlateau(keras.callbacks.Callback):
         super().__init__()
         schedules.ReduceOnPlateau(0.0, **settings)  # The constructor knows every rule.
         self._settings = settings
+        # Keras on JAX: without windows of steps no step needs to wait for this. Without settings nobody knows yet.
+        self.async_safe = bool(settings) and settings.get("every_steps") is None
         # Of Keras' own optimizers, by position: nothing here may hold the optimizer, for callbacks are copied.
         self._native: dict[int, schedules.ReduceOnPlateau] = {}
 
@@ -71,6 +73,8 @@ class ReduceOnPlateau(keras.callbacks.Callback):
             )
         for part in plateaus(rate):
             wrong = {name: value for name, value in self._settings.items() if getattr(part, name) != value}
+            if self.async_safe and part.every_steps:
+                wrong["every_steps"] = None
             if wrong:
                 raise ValueError(
                     f"{type(self).__name__} must have no settings, or those of the schedule that {optimizer.name} has"

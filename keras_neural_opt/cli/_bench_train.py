@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--task",
         action="append",
         default=[],
-        help="train, range-test: which, repeatable; default all that have a target",
+        help="train, range-test: which, repeatable; default all four, of range-test without cifar10",
     )
     parser.add_argument("--seeds", type=int, default=3, help="train, range-test: how many; default %(default)s")
     parser.add_argument("--full", action="store_true", help="train: tune on a finer and wider grid")

@@ -11,10 +11,12 @@ from keras_neural_opt._core import memory
 from keras_neural_opt._core.arguments import check_arguments, integer, optional
 from keras_neural_opt._core.backend import native
 from keras_neural_opt.training._data import Data, is_dataset
-from keras_neural_opt.training._untouched import check_trainable, untouched
+from keras_neural_opt.training._epochs import count_epochs
+from keras_neural_opt.training._untouched import check_trainable, copied, untouched
 
 OWNER = "find_batch_size"
 _LARGEST = 1 << 16
+_STEPS_PER_EPOCH = 100  # for schedules in epochs, of which the first steps count only
 # What a first step leaves behind, such as gradients, is there in the second.
 _STEPS = 2
 
@@ -26,7 +28,8 @@ def find_batch_size(model: keras.Model, data: Any, minimum: int = 1, maximum: in
     `training.TrainingState`. A larger batch is faster and not better: `scale_learning_rate` says what it needs.
 
     On a processor, where a process that runs out of memory is killed, a size counts as too large when twice the memory
-    that the last one took is not free (on Linux).
+    that the last one took is not free. That is known on Linux, where `/proc` may be written to; elsewhere give a
+    maximum.
 
     Args:
         model: A model that is built and compiled.
@@ -54,10 +57,15 @@ def find_batch_size(model: keras.Model, data: Any, minimum: int = 1, maximum: in
     check_arguments(OWNER, minimum=integer(minimum, 1), maximum=optional(integer(maximum, minimum)))
     check_trainable(OWNER, model)
     Data(data, argument=f"{OWNER}.data")
-    samples = keras.utils.unpack_x_y_sample_weight(_first_batch(data) if is_dataset(data) else data)
-    if maximum is None:
-        maximum = max(minimum, _LARGEST if is_dataset(data) else len(keras.tree.flatten(samples)[0]))
+    if isinstance(data, Iterator):
+        raise ValueError(f"{OWNER}.data must not be used up by looking at it; received {data!r}")
     with untouched(model):
+        samples = _samples(data)
+        if maximum is None:
+            maximum = max(minimum, _LARGEST if is_dataset(data) else len(keras.tree.flatten(samples)[0]))
+        counting = copied(model.optimizer)
+        if count_epochs(OWNER, counting, _STEPS_PER_EPOCH):
+            model.optimizer = counting
         largest = _largest(model, samples, minimum, maximum)
     if not largest:
         raise MemoryError(f"{OWNER}: not even {minimum} fit; take a smaller minimum or a smaller model")
@@ -79,12 +87,24 @@ def _largest(model: Any, samples: Any, minimum: int, maximum: int) -> int:
     return largest
 
 
-def _first_batch(data: Any) -> Any:
-    if isinstance(data, keras.utils.PyDataset):
-        return data[0]
-    if isinstance(data, Iterator):
-        raise ValueError(f"{OWNER}.data must not be used up by looking at it; received {data!r}")
-    return next(iter(data))
+def _samples(data: Any) -> tuple[Any, Any, Any]:
+    """Return inputs, targets and weights of some samples, as NumPy has them."""
+    batch = data
+    if is_dataset(data):
+        batch = next(iter([data[0]] if isinstance(data, keras.utils.PyDataset) else data), None)
+        if batch is None:
+            raise ValueError(f"{OWNER}.data must have a batch; received {data!r}")
+    x, y, weights = keras.tree.map_structure(_as_numpy, keras.utils.unpack_x_y_sample_weight(batch))
+    return x, y, weights
+
+
+def _as_numpy(value: Any) -> Any:
+    if value is None:
+        return None
+    array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)  # torch's, on any backend
+    if not array.ndim:
+        raise ValueError(f"{OWNER}.data must have dense arrays; received {type(value).__name__}")
+    return array
 
 
 def _fits(model: Any, samples: Any, size: int) -> bool:

@@ -10,7 +10,7 @@ from keras_neural_opt.training._data import Data, count_batches, fit_arguments
 from keras_neural_opt.training._epochs import count_epochs, with_calls
 from keras_neural_opt.training._learning_rate_range import LearningRateRange
 from keras_neural_opt.training._range_test import RangeTest
-from keras_neural_opt.training._untouched import check_trainable, untouched
+from keras_neural_opt.training._untouched import check_trainable, copied, untouched
 
 OWNER = "find_learning_rate"
 
@@ -83,13 +83,30 @@ def find_learning_rate(
     count_epochs(OWNER, probe, batches)
     with untouched(model):
         model.optimizer = probe
-        model.fit(**fit_arguments(data, batch_size, shuffle), epochs=-(-steps // batches), callbacks=[test], verbose=0)
+        model.fit(
+            **fit_arguments(data, batch_size, shuffle), epochs=-(-steps // batches), callbacks=[_Watch(test)], verbose=0
+        )
     return test.result()
+
+
+class _Watch(keras.callbacks.Callback):
+    """Ends the training with the test."""
+
+    def __init__(self, test: RangeTest) -> None:
+        super().__init__()
+        self._test = test
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self._test.before_batch(self.model)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._test.after_batch(float((logs or {})["loss"]))
+        self.model.stop_training = self._test.ended
 
 
 def _with_rates_of(test: RangeTest, optimizer: Any) -> Any:
     """Return a new optimizer of the same configuration, whose rate goes through the range."""
-    copy = type(optimizer).from_config(optimizer.get_config())
+    copy = copied(optimizer)
     for each, calls in with_calls(copy):
         if is_innermost(each):
             each.learning_rate = test.schedule(calls)

@@ -17,6 +17,11 @@ def check_trainable(owner: str, model: Any) -> None:
         raise ValueError(f"{owner}.model must be built; call it once on data, or give it an Input")
 
 
+def copied(optimizer: Any) -> Any:
+    """Return a new optimizer of the same configuration."""
+    return type(optimizer).from_config(optimizer.get_config())
+
+
 @contextmanager
 def untouched(model: Any) -> Iterator[None]:
     """Give a context in which a model can be trained, batch by batch, and after which it is as before.

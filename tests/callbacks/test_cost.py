@@ -57,8 +57,18 @@ def test_a_look_at_each_step_would_be_seen(monkeypatch: pytest.MonkeyPatch):
     assert handed_over(Looks(), monkeypatch) == EPOCHS * BATCHES
 
 
-@pytest.mark.parametrize("make", [callbacks.LogHyperparameters, callbacks.ScheduleInEpochs])
+@pytest.mark.parametrize(
+    "make",
+    [
+        callbacks.LogHyperparameters,
+        callbacks.ScheduleInEpochs,
+        lambda: callbacks.ReduceOnPlateau(monitor="loss"),
+    ],
+    ids=["LogHyperparameters", "ScheduleInEpochs", "ReduceOnPlateau"],
+)
 def test_steps_run_on_without_waiting_for_it(make: Any):
     # Keras waits for the logs of each step only where a callback of it wants them.
     assert keras.callbacks.CallbackList([make()], add_history=True)._async_train
-    assert not keras.callbacks.CallbackList([Looks()], add_history=True)._async_train
+    windows = callbacks.ReduceOnPlateau(monitor="loss", every_steps=5)
+    for looks in (Looks(), windows, callbacks.ReduceOnPlateau()):
+        assert not keras.callbacks.CallbackList([looks], add_history=True)._async_train

@@ -53,15 +53,15 @@ def weights(model: Any) -> list[float]:
 
 @pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_training_goes_as_if_it_had_begun_with_the_rate(make: Any):
-    finder = LearningRateFinder(1e-4, 1e-1, steps=12, stop_factor=1e9)
+    finder = LearningRateFinder(1e-4, 1e-1, steps=20, stop_factor=1e9)
     model = dropout_model(make())
-    losses = model.fit(Batches(), callbacks=[finder], shuffle=False, verbose=0).history["loss"]
+    losses = model.fit(Batches(), epochs=3, callbacks=[finder], shuffle=False, verbose=0).history["loss"]
 
     assert finder.found is not None
     expected = dropout_model(make(finder.found.suggestion))
-    expected_losses = expected.fit(Batches(12), shuffle=False, verbose=0).history["loss"]
+    expected_losses = [expected.fit(Batches(first), shuffle=False, verbose=0).history["loss"][0] for first in (5, 0)]
     assert weights(model) == weights(expected)
-    assert losses == pytest.approx(expected_losses, rel=1e-6)
+    assert losses[1:] == pytest.approx(expected_losses, rel=1e-6)
 
 
 def test_it_sees_what_find_learning_rate_sees():
@@ -81,7 +81,7 @@ def test_nobody_takes_its_losses_for_those_of_training():
             seen.append(dict(logs))
 
     seen: list[dict[str, float]] = []
-    model = dropout_model(optimizers.Adam(), metrics=["mae"])
+    model = dropout_model(optimizers.Adam(), metrics=["mae", keras.metrics.BinaryAccuracy(name="accuracy")])
     history = model.fit(
         Batches(),
         epochs=4,
@@ -92,8 +92,20 @@ def test_nobody_takes_its_losses_for_those_of_training():
     ).history
     # 15 batches an epoch: the test ends with the second.
     for name, values in history.items():
-        assert [math.isfinite(value) for value in values] == [False, False, True, True], name
-        assert all(x == y or math.isnan(x) for x, y in zip(values, (logs[name] for logs in seen), strict=True))
+        worst = -math.inf if name.endswith("accuracy") else math.inf
+        assert values[:2] == [worst, worst], name
+        assert all(map(math.isfinite, values[2:])), name
+        assert values == [logs[name] for logs in seen]
+
+
+def test_no_epoch_of_the_test_is_the_best():
+    stopping = keras.callbacks.EarlyStopping("loss", patience=3, restore_best_weights=True)
+    model = dropout_model(optimizers.Adam())
+    losses = model.fit(
+        Batches(), epochs=12, callbacks=[LearningRateFinder(1e-4, 1e-1, 20, stop_factor=1e9), stopping], verbose=0
+    ).history["loss"]
+    assert stopping.best == min(losses[2:])
+    assert len(losses) > 5
 
 
 def test_it_looks_once():
@@ -108,22 +120,83 @@ def test_it_looks_once():
     assert math.isfinite(history["loss"][0])
 
 
-def test_what_ends_too_early_is_put_back():
-    class Stop(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            self.model.stop_training = True
+class Stop(keras.callbacks.Callback):
+    """Ends the training after a number of batches, also by an error."""
 
-    model = dropout_model(optimizers.Adam(0.5))
+    def __init__(self, batches: int, error: type[BaseException] | None = None) -> None:
+        super().__init__()
+        self.left, self.error = batches, error
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.left -= 1
+        if not self.left and self.error:
+            raise self.error
+        self.model.stop_training |= self.left <= 0
+
+
+def rate_of(model: Any) -> float:
+    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+
+
+@pytest.mark.parametrize("make", [optimizers.Adam, keras.optimizers.Adam], ids=["ours", "native"])
+def test_what_ends_too_early_is_put_back(make: Any):
+    # An average that replaces the weights at the end of `fit` must not replace those that are put back.
+    model = dropout_model(make(0.5, use_ema=True))
     before = weights(model)
-    with pytest.raises(RuntimeError, match=r"^LearningRateFinder: training ended after 1 of 12 steps$"):
-        model.fit(Batches(), callbacks=[LearningRateFinder(steps=12), Stop()], verbose=0)
+    finder = LearningRateFinder(steps=12)
+    with pytest.raises(RuntimeError, match=r"^LearningRateFinder: training ended after 11 of 12 steps$"):
+        model.fit(Batches(), callbacks=[finder, Stop(11)], verbose=0)
     assert weights(model) == before
+    assert rate_of(model) == 0.5
 
-    model.optimizer.learning_rate = 0.5
+    large = LearningRateFinder(1.0, 2.0, 10)
     with pytest.raises(RuntimeError, match=r"LearningRateFinder: the loss blew up after \d+ steps"):
-        model.fit(X * 1e20, Y, callbacks=[LearningRateFinder(1.0, 2.0, 10)], batch_size=8, verbose=0)
+        model.fit(X * 1e20, Y, callbacks=[large], batch_size=8, verbose=0)
     assert weights(model) == before
-    assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == 0.5
+    assert rate_of(model) == 0.5
+
+
+@pytest.mark.parametrize("steps", [11, 5])
+def test_one_that_ended_too_early_begins_anew(steps: int):
+    model, finder = dropout_model(optimizers.Adam(0.5)), LearningRateFinder(1e-4, 1e-1, steps=12, stop_factor=1e9)
+    with pytest.raises(RuntimeError, match="training ended"):
+        model.fit(Batches(), callbacks=[finder, Stop(steps)], verbose=0)
+    model.fit(Batches(), callbacks=[finder], verbose=0)
+    assert finder.found is not None
+    assert finder.found.rates == pytest.approx(np.geomspace(1e-4, 1e-1, 12).tolist(), rel=1e-5)
+
+
+def test_an_interrupted_test_does_not_come_back_later():
+    model, finder = dropout_model(optimizers.Adam(0.5)), LearningRateFinder(steps=12, stop_factor=1e9)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(Batches(), callbacks=[finder, Stop(8, KeyboardInterrupt)], verbose=0)
+    model.optimizer.learning_rate = 0.01
+    model.fit(Batches(), epochs=3, verbose=0)
+    steps = int(model.optimizer.iterations)
+    model.fit(Batches(), callbacks=[finder], shuffle=False, verbose=0)
+    assert finder.found is not None
+    assert len(finder.found.rates) == 12
+    assert int(model.optimizer.iterations) == steps + 3
+
+
+def test_all_of_several_optimizers_get_the_rate():
+    several = keras.optimizers.MultiOptimizer(
+        keras.optimizers.OptimizerMap(optimizers.Adam(0.01), {".*kernel": optimizers.SGD(0.02)})
+    )
+    finder = LearningRateFinder(1e-4, 1e-1, steps=12)
+    dropout_model(several).fit(Batches(), callbacks=[finder], verbose=0)
+    assert finder.found is not None
+    for each in several.optimizers:
+        assert float(keras.ops.convert_to_numpy(each.learning_rate)) == pytest.approx(finder.found.suggestion)
+
+
+def test_a_plateau_may_not_come_between():
+    model, plateau = dropout_model(optimizers.Adam(0.5)), kno.callbacks.ReduceOnPlateau(monitor="loss")
+    before = weights(model)
+    for callbacks in ([LearningRateFinder(steps=12), plateau], [plateau, LearningRateFinder(steps=12)]):
+        with pytest.raises(ValueError, match=r"^LearningRateFinder needs a number .*, or in a fit of its own"):
+            model.fit(Batches(), callbacks=callbacks, verbose=0)
+        assert weights(model) == before
 
 
 @pytest.mark.parametrize(
@@ -137,13 +210,19 @@ def test_what_ends_too_early_is_put_back():
         ),
         (optimizers.Adam, {}, 15, "LearningRateFinder.steps must be below the batches of fit, 15; received 15"),
         (
+            lambda: optimizers.GradientAccumulation(optimizers.SGD(), 2),
+            {},
+            14,
+            "LearningRateFinder.steps must be at least 20, for a step of the optimizer takes 2 batches; received 14",
+        ),
+        (
             optimizers.Adam,
             {"steps_per_execution": 3},
             12,
             "LearningRateFinder must see each batch: compile with steps_per_execution=1; received 3",
         ),
     ],
-    ids=["schedule", "too few batches", "several batches a call"],
+    ids=["schedule", "too few batches", "too few steps", "several batches a call"],
 )
 def test_it_says_what_it_needs_when_training_starts(optimizer: Any, options: Any, steps: int, message: str):
     if options and keras.backend.backend() == "torch":
@@ -151,7 +230,7 @@ def test_it_says_what_it_needs_when_training_starts(optimizer: Any, options: Any
     model = dropout_model(optimizer(), **options)
     before = weights(model)
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
-        model.fit(Batches(), callbacks=[LearningRateFinder(steps=steps)], verbose=0)
+        model.fit(Batches(), initial_epoch=4, epochs=5, callbacks=[LearningRateFinder(steps=steps)], verbose=0)
     assert weights(model) == before
 
 

@@ -132,6 +132,14 @@ def test_fit_scales_any_rate_without_compiling_again(rate: Any, wrapped: bool):
     assert bias_of(model) == pytest.approx(-moved, rel=1e-5)
 
 
+def test_windows_that_were_compiled_in_must_be_settings_too():
+    model = stuck_model(optimizers.SGD(schedules.ReduceOnPlateau(0.5, monitor="loss", every_steps=2)))
+    with pytest.raises(ValueError, match=r"must have no settings, or those of the schedule .* received {'every_steps'"):
+        fit(model, 1, [ReduceOnPlateau(monitor="loss")])
+    fit(model, 1, [ReduceOnPlateau(monitor="loss", every_steps=2)])
+    fit(model, 1, [ReduceOnPlateau()])
+
+
 def value(rate: Any, step: int) -> float:
     return float(keras.ops.convert_to_numpy(rate(step))) if callable(rate) else rate
 

@@ -93,6 +93,21 @@ def test_accumulated_steps_reach_the_last_rate_too(make: Any):
     assert found.rates == pytest.approx(list(np.geomspace(1e-4, 1e-2, 11)), rel=1e-5)
 
 
+def test_too_few_steps_of_the_optimizer_are_refused():
+    model = linear_model(optimizers.GradientAccumulation(optimizers.SGD(), 16))
+    with pytest.raises(ValueError, match=r"^find_learning_rate\.steps must be at least 160, .*; received 14$"):
+        kno.find_learning_rate(model, (X, Y), steps=14)
+
+
+def test_several_optimizers_get_the_rates():
+    several = keras.optimizers.MultiOptimizer(
+        keras.optimizers.OptimizerMap(optimizers.Adam(0.01), {".*kernel": optimizers.SGD(0.02)})
+    )
+    assert len(kno.find_learning_rate(linear_model(several), (X, Y), 1e-4, 1e-2, 20).rates) == 20
+    rates = [float(keras.ops.convert_to_numpy(each.learning_rate)) for each in several.optimizers]
+    assert sorted(rates) == [pytest.approx(0.01), pytest.approx(0.02)]
+
+
 def test_momentum_in_epochs_is_told_their_length():
     momentum = kno.schedules.OneCycleMomentum(3, unit="epoch")
     assert len(kno.find_learning_rate(linear_model(optimizers.SGD(0.1, momentum)), (X, Y), 1e-4, 1e-2, 20).rates) == 20
