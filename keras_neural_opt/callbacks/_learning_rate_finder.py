@@ -45,7 +45,7 @@ class LearningRateFinder(keras.callbacks.Callback):
         >>> model = keras.Sequential([keras.layers.Dense(1)])
         >>> model.compile(kno.optimizers.Adam(), "mse")
         >>> finder = kno.callbacks.LearningRateFinder()
-        >>> history = model.fit(x, x.sum(1), callbacks=[finder], epochs=20, verbose=0)
+        >>> history = model.fit(x, x.sum(1), callbacks=[finder], epochs=30, verbose=0)
         >>> abs(float(model.optimizer.learning_rate) / finder.found.suggestion - 1) < 1e-6
         True
 

@@ -30,7 +30,7 @@ class LearningRateRange:
         >>> losses = [1.0] * 10 + [1 - i / 12 for i in range(11)] + [0.2 + i for i in range(10)]
         >>> found = kno.training.LearningRateRange(rates, losses)
         >>> round(found.suggestion, 4)
-        0.001
+        0.0063
     """
 
     rates: Sequence[float]

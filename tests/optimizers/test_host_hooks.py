@@ -481,3 +481,23 @@ def test_the_eager_context_draws_the_seeds_of_operations():
     context()._rng.setstate(state)
     context().clear_kernel_cache()
     assert (tf.random.uniform((2,)).numpy() == first).all()
+
+
+def test_a_metric_knows_its_direction():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae", "binary_accuracy"])
+    model.fit(np.zeros((4, 2)), np.zeros((4, 1)), verbose=0)
+    known = {each.name: getattr(each, "_direction", None) for m in model.metrics for each in getattr(m, "metrics", [m])}
+    assert known == {"loss": None, "mae": "down", "binary_accuracy": "up"}
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="Keras runs ahead of callbacks on JAX only")
+def test_no_step_waits_for_a_callback_that_is_async_safe():
+    class Looks(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            pass
+
+    looks, safe = Looks(), Looks()
+    safe.async_safe = True
+    assert not keras.callbacks.CallbackList([looks])._async_train
+    assert keras.callbacks.CallbackList([safe])._async_train
