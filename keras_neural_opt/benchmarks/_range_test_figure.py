@@ -47,5 +47,7 @@ def _panel(axes: Any, row: Mapping[str, Any]) -> None:
         axes.axvline(suggestions["middle"], color="#c0392b", linewidth=1)
     axes.set_xscale("log")
     axes.set_yscale("log")
+    # What blew up would hide the valley.
+    axes.set_ylim(0.8 * min(losses), 1.3 * losses[0])
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
