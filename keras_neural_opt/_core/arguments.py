@@ -56,6 +56,11 @@ def positive_fraction(value: Any) -> Argument:
     return _number(value, "a number in (0, 1]", lambda x: 0.0 < x <= 1.0)
 
 
+def percentage(value: Any) -> Argument:
+    """A number of hundredths that may be all but not none, such as a percentile."""
+    return _number(value, "a number in (0, 100]", lambda x: 0.0 < x <= 100.0)
+
+
 def positive(value: Any) -> Argument:
     """A number above 0."""
     return _number(value, "a number > 0", lambda x: x > 0.0)

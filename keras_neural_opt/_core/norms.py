@@ -20,7 +20,7 @@ def tensor_norms(x: Tensors) -> Any:
     fast = native.two_norms(tensors)
 
     def safe() -> Any:
-        unit = _unit(native.largest(tensors))
+        unit = unit_of(native.largest(tensors))
         return native.two_norms([y / like(unit[i], y) for i, y in enumerate(tensors)]) * unit
 
     if not native.accumulates_wide(tensors):
@@ -37,11 +37,12 @@ def norm(x: Tensors) -> Tensors:
 def global_norm(x: Tensors) -> Scalar:
     """Return the 2-norm of all elements together, or something not finite if an element is not."""
     norms = tensor_norms(x)
-    unit = _unit(native.largest([norms])[0])
+    unit = unit_of(native.largest([norms])[0])
     return native.two_norms([norms / unit])[0] * unit
 
 
-def _unit(top: Any) -> Any:
+def unit_of(top: Any) -> Any:
+    """Return what to divide by, so that squares of what is at most `top` do not overflow."""
     # Not above 2**120: XLA divides by multiplying with the reciprocal, which must not be so small that it becomes 0.
     return native.where(native.isfinite(top) & (top > 0), native.minimum(top, 2.0**120), native.ones_like(top))
 

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_neural_opt._core import masks
 from keras_neural_opt._core.arguments import (
     check_arguments,
     choice,
@@ -28,7 +29,6 @@ from keras_neural_opt._core.backend import HOST_SCALARS, native
 from keras_neural_opt._core.branches import nothing
 from keras_neural_opt._core.running import assign_copies, run
 from keras_neural_opt._core.tensors import Scalar, Tensors, add_scaled, ema
-from keras_neural_opt.optimizers import _mask
 from keras_neural_opt.optimizers._checks import (
     LearningRateSchedule,
     as_lists,
@@ -137,7 +137,7 @@ class RuleOptimizer(KerasInterface):
         name: str | None = None,
         *,
         gradient_transforms: Sequence[GradientTransform] = (),
-        weight_decay_mask: _mask.Mask = None,
+        weight_decay_mask: masks.Mask = None,
         weight_decay_mode: str = "decoupled",
         nonfinite: str = "propagate",
         compile_update: bool = False,
@@ -162,7 +162,7 @@ class RuleOptimizer(KerasInterface):
             weight_decay_mode=choice(weight_decay_mode, ("decoupled", "l2")),
             nonfinite=choice(nonfinite, ("propagate", "skip", "raise")),
             compile_update=flag(compile_update),
-            weight_decay_mask=_mask.mask(weight_decay_mask),
+            weight_decay_mask=masks.mask(weight_decay_mask),
         )
         transforms = check_transforms(owner, gradient_transforms)
         refuse_plateau(owner, "weight_decay", weight_decay)
@@ -239,7 +239,7 @@ class RuleOptimizer(KerasInterface):
             plan.counters["effective_steps"] = self._counter("effective_steps")
         if self.nonfinite != "propagate":
             plan.counters["skipped"] = self._counter("skipped")
-        plan.decayed = [_mask.selects(self.weight_decay_mask, v) for v in variables]
+        plan.decayed = [masks.selects(self.weight_decay_mask, v) for v in variables]
         plan.marks = [self.marks(v) for v in variables]
         if self.use_ema:
             kept = zip(self._model_variables_moving_average, variables, strict=True)

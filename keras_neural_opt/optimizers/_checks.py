@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from keras_neural_opt._core.arguments import is_number
-from keras_neural_opt.optimizers._mask import path_of
+from keras_neural_opt._core.masks import path_of
 from keras_neural_opt.transforms import GradientTransform
 
 LearningRateSchedule = keras.optimizers.schedules.LearningRateSchedule

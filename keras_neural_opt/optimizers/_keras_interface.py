@@ -7,9 +7,9 @@ from typing import Any, Self
 import keras
 import numpy as np
 
+from keras_neural_opt._core import masks
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.tensors import Tensors
-from keras_neural_opt.optimizers import _mask
 from keras_neural_opt.optimizers._checks import LearningRateSchedule, check_learning_rate, check_model
 from keras_neural_opt.optimizers._learning_rate import LearningRate
 from keras_neural_opt.optimizers._scheduled import ScheduledHyperparameters
@@ -27,7 +27,7 @@ class KerasInterface(NamedState, ScheduledHyperparameters, LearningRate, keras.o
     """What `RuleOptimizer` overrides of Keras' optimizer besides the step itself."""
 
     gradient_transforms: tuple[GradientTransform, ...]
-    weight_decay_mask: _mask.Mask
+    weight_decay_mask: masks.Mask
     weight_decay_mode: str
     nonfinite: str
     compile_update: bool
@@ -43,9 +43,9 @@ class KerasInterface(NamedState, ScheduledHyperparameters, LearningRate, keras.o
             ValueError: The optimizer is built, or `weight_decay_mask` is a preset or a function.
         """
         names = [var_names] if isinstance(var_names, str) else list(var_names or [])
-        patterns = names + [f"^{re.escape(_mask.path_of(v))}$" for v in var_list or []]
-        mask = _mask.leave_out(type(self).__name__, self.weight_decay_mask, patterns)
-        mask = _mask.mask(mask).check(type(self).__name__, "weight_decay_mask")
+        patterns = names + [f"^{re.escape(masks.path_of(v))}$" for v in var_list or []]
+        mask = masks.leave_out(type(self).__name__, self.weight_decay_mask, patterns)
+        mask = masks.mask(mask).check(type(self).__name__, "weight_decay_mask")
         # Each replica of a distribution strategy makes the same call, and the first of them builds the optimizer.
         if self.built and (mask or []) != (self.weight_decay_mask or []):
             raise ValueError(
@@ -123,7 +123,7 @@ class KerasInterface(NamedState, ScheduledHyperparameters, LearningRate, keras.o
             if isinstance(value, LearningRateSchedule):
                 options[name] = serialize(value)
                 continue
-            options[name] = _mask.mask_config(type(self).__name__, name, value)
+            options[name] = masks.mask_config(type(self).__name__, name, value)
         return {
             **config,
             "gradient_transforms": [serialize(transform) for transform in self.gradient_transforms],

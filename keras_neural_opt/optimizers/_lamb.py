@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from keras_neural_opt._core import masks
 from keras_neural_opt._core.arguments import flag, fraction, nonnegative
 from keras_neural_opt._core.norms import tensor_norms
 from keras_neural_opt._core.tensors import (
@@ -14,7 +15,6 @@ from keras_neural_opt._core.tensors import (
     ema_of_square,
     root,
 )
-from keras_neural_opt.optimizers import _mask
 from keras_neural_opt.optimizers._base import RuleOptimizer
 from keras_neural_opt.optimizers._registry import export
 from keras_neural_opt.optimizers._trust_ratio import each, trust_ratios
@@ -63,7 +63,7 @@ class LAMB(RuleOptimizer):
     beta_2: float
     epsilon: float
     decay_in_trust_ratio: bool
-    trust_ratio_mask: _mask.Mask
+    trust_ratio_mask: masks.Mask
     slots = ("momentum", "velocity")
     elementwise = False
 
@@ -74,7 +74,7 @@ class LAMB(RuleOptimizer):
         beta_2: float = 0.999,
         epsilon: float = 1e-6,
         decay_in_trust_ratio: bool = True,
-        trust_ratio_mask: _mask.Mask = None,
+        trust_ratio_mask: masks.Mask = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, **kwargs)
@@ -83,7 +83,7 @@ class LAMB(RuleOptimizer):
             beta_2=fraction(beta_2),
             epsilon=nonnegative(epsilon),
             decay_in_trust_ratio=flag(decay_in_trust_ratio),
-            trust_ratio_mask=_mask.mask(trust_ratio_mask),
+            trust_ratio_mask=masks.mask(trust_ratio_mask),
         )
 
     @property
@@ -91,7 +91,7 @@ class LAMB(RuleOptimizer):
         return self.decay_in_trust_ratio
 
     def marks(self, variable: Any) -> dict[str, Any]:
-        return {"adapted": _mask.selects(self.trust_ratio_mask, variable)}
+        return {"adapted": masks.selects(self.trust_ratio_mask, variable)}
 
     def rule(  # type: ignore[override]
         self,

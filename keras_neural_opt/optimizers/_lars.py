@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from keras_neural_opt._core import masks
 from keras_neural_opt._core.arguments import flag, fraction, nonnegative, positive
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.norms import tensor_norms
 from keras_neural_opt._core.tensors import Scalar, Tensors, add_scaled, descend, scale
-from keras_neural_opt.optimizers import _mask
 from keras_neural_opt.optimizers._base import RuleOptimizer
 from keras_neural_opt.optimizers._registry import export
 from keras_neural_opt.optimizers._trust_ratio import each, trust_ratios
@@ -60,7 +60,7 @@ class LARS(RuleOptimizer):
     epsilon: float
     nesterov: bool
     clip: bool
-    trust_ratio_mask: _mask.Mask
+    trust_ratio_mask: masks.Mask
     elementwise = False
     decay_in_rule = True
 
@@ -72,8 +72,8 @@ class LARS(RuleOptimizer):
         epsilon: float = 1e-8,
         nesterov: bool = False,
         clip: bool = False,
-        trust_ratio_mask: _mask.Mask = "no_norm_no_bias",
-        weight_decay_mask: _mask.Mask = "no_norm_no_bias",
+        trust_ratio_mask: masks.Mask = "no_norm_no_bias",
+        weight_decay_mask: masks.Mask = "no_norm_no_bias",
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, weight_decay_mask=weight_decay_mask, **kwargs)
@@ -83,7 +83,7 @@ class LARS(RuleOptimizer):
             epsilon=nonnegative(epsilon),
             nesterov=flag(nesterov),
             clip=flag(clip),
-            trust_ratio_mask=_mask.mask(trust_ratio_mask),
+            trust_ratio_mask=masks.mask(trust_ratio_mask),
         )
 
     @property
@@ -91,7 +91,7 @@ class LARS(RuleOptimizer):
         return ("momentum",) if self.momentum else ()
 
     def marks(self, variable: Any) -> dict[str, Any]:
-        return {"adapted": _mask.selects(self.trust_ratio_mask, variable)}
+        return {"adapted": masks.selects(self.trust_ratio_mask, variable)}
 
     def rule(  # type: ignore[override]
         self,

@@ -6,8 +6,8 @@ from typing import Any, Self
 
 from keras_neural_opt._core.arguments import Argument, is_number, positive_fraction
 from keras_neural_opt._core.backend import native
+from keras_neural_opt._core.masks import path_of
 from keras_neural_opt._core.tensors import Tensors, lerp
-from keras_neural_opt.optimizers._mask import path_of
 from keras_neural_opt.optimizers._wrapper import Wrapper, export
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from keras_neural_opt._core import masks
 from keras_neural_opt._core.arguments import fraction, nonnegative
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.plain_tensors import like
@@ -14,7 +15,6 @@ from keras_neural_opt._core.tensors import (
     root,
     square,
 )
-from keras_neural_opt.optimizers import _mask
 from keras_neural_opt.optimizers._base import RuleOptimizer
 from keras_neural_opt.optimizers._registry import export
 
@@ -63,7 +63,7 @@ class LazyAdam(RuleOptimizer):
     beta_1: float
     beta_2: float
     epsilon: float
-    lazy_mask: _mask.Mask
+    lazy_mask: masks.Mask
     slots = ("momentum", "velocity")
     elementwise = False
     sparse_rows = True
@@ -74,7 +74,7 @@ class LazyAdam(RuleOptimizer):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
-        lazy_mask: _mask.Mask = ("embeddings$",),
+        lazy_mask: masks.Mask = ("embeddings$",),
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, **kwargs)
@@ -82,11 +82,11 @@ class LazyAdam(RuleOptimizer):
             beta_1=fraction(beta_1),
             beta_2=fraction(beta_2),
             epsilon=nonnegative(epsilon),
-            lazy_mask=_mask.mask(lazy_mask),
+            lazy_mask=masks.mask(lazy_mask),
         )
 
     def row_wise(self, variable: Any) -> bool:
-        return len(variable.shape) >= 2 and _mask.selects(self.lazy_mask, variable)
+        return len(variable.shape) >= 2 and masks.selects(self.lazy_mask, variable)
 
     def marks(self, variable: Any) -> dict[str, Any]:
         return {"lazy": self.row_wise(variable)}

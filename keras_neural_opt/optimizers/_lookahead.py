@@ -5,9 +5,9 @@ from typing import Any
 from keras_neural_opt._core.arguments import choice, integer, positive_fraction
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.branches import nothing
+from keras_neural_opt._core.masks import path_of
 from keras_neural_opt._core.tensors import Tensors, lerp
 from keras_neural_opt.optimizers._base import RuleOptimizer
-from keras_neural_opt.optimizers._mask import path_of
 from keras_neural_opt.optimizers._slot import Slot
 from keras_neural_opt.optimizers._wrapper import Wrapper, export
 

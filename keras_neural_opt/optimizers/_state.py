@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_neural_opt._core.files import CorruptStateError
-from keras_neural_opt.optimizers._mask import path_of
+from keras_neural_opt._core.masks import path_of
 
 _MANIFEST = "manifest"
 _LEARNING_RATE = "learning_rate"

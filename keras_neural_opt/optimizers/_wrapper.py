@@ -9,9 +9,9 @@ from keras_neural_opt._core import registry
 from keras_neural_opt._core.arguments import Configurable, optional, text
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.branches import nothing
+from keras_neural_opt._core.masks import path_of
 from keras_neural_opt._core.nested import chain
 from keras_neural_opt.optimizers._checks import as_lists, check_gradients, check_model
-from keras_neural_opt.optimizers._mask import path_of
 from keras_neural_opt.optimizers._registry import get
 from keras_neural_opt.optimizers._slot import Slot, declared
 from keras_neural_opt.optimizers._state import NamedState, restore

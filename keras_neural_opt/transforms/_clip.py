@@ -81,7 +81,7 @@ class ClipByNorm(GradientTransform):
 
     def __call__(self, gradients: Tensors, context: GradientContext) -> Tensors:
         """Return the clipped gradients."""
-        factors = _shrink(tensor_norms(gradients), self.clipnorm)
+        factors = shrink(tensor_norms(gradients), self.clipnorm)
         return gradients * gradients.new([like(factors[i], x) for i, x in enumerate(gradients.tensors)])
 
     clipnorm: float
@@ -122,10 +122,11 @@ class ClipByGlobalNorm(GradientTransform):
 
     def __call__(self, gradients: Tensors, context: GradientContext) -> Tensors:
         """Return the clipped gradients."""
-        return gradients.scaled_by(_shrink(context.norm(gradients), self.clipnorm))
+        return gradients.scaled_by(shrink(context.norm(gradients), self.clipnorm))
 
     clipnorm: float
 
 
-def _shrink(norm: Any, limit: float) -> Any:
+def shrink(norm: Any, limit: Any) -> Any:
+    """Return what a gradient of that norm is multiplied by, to have at most the norm `limit`."""
     return limit / native.maximum(norm, limit)

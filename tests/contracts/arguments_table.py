@@ -41,6 +41,7 @@ def _numbers(rule: str, good: tuple[float, ...], bad: tuple[float, ...]) -> Kind
 
 FRACTION = _numbers("a number in [0, 1)", (0.5, 0.0, 0, np.int64(0), 0.999), (1.0, 1, -0.1, 2, np.float32(1.0)))
 CLOSED_FRACTION = _numbers("a number in [0, 1]", (0.5, 0, 1, 0.0, 1.0, np.int32(1)), (-0.1, 1.1, -1, np.int64(2)))
+PERCENTAGE = _numbers("a number in (0, 100]", (10.0, 100, np.int64(3), 1e-3), (0.0, 0, -1, 100.1, np.float32(-1.0)))
 POSITIVE = _numbers("a number > 0", (0.5, 1, np.int64(3), 1e-30, 1e30), (0.0, 0, -1e-9, -1, np.float32(-1.0)))
 NONNEGATIVE = _numbers("a number >= 0", (0.5, 0, 0.0, np.int32(2), 1e30), (-1e-9, -1, np.float32(-0.5)))
 NEGATIVE = _numbers("a number < 0", (-0.5, -1, np.int64(-3), -1e-30), (0.0, 0, 1e-9, 1, np.float32(0.5)))
@@ -50,7 +51,7 @@ TEXT = Kind("a non-empty string", ("mine",), ("", 1, 1.0, b"mine", ["mine"], Tru
 
 def integer(minimum: int) -> Kind:
     """A whole number that is large enough."""
-    numbers = (minimum - 1, -minimum, minimum + 0.5, float(minimum), np.float32(minimum), math.nan, math.inf)
+    numbers = (minimum - 1, -minimum - 1, minimum + 0.5, float(minimum), np.float32(minimum), math.nan, math.inf)
     bad = (*numbers, None, "2", "", True, [minimum])
     return Kind(f"an integer >= {minimum}", (minimum, minimum + 7, np.int64(minimum)), bad)
 

@@ -59,6 +59,22 @@ def scheduled():
     return kno.optimizers.SGD(kno.schedules.LinearDecay(0.05, 4, 0.01, unit="epoch"), momentum)
 
 
+def transformed():
+    t = kno.transforms
+    return kno.optimizers.SGD(
+        0.05,
+        gradient_transforms=[
+            t.AdaptiveGradientClipping(2.0),
+            t.AutoClip(60),
+            t.ClipByBlockRMS(0.5),
+            t.GradientCentralization(),
+            t.GradientNoise(0.01, seed=1),
+            t.NormalizeGradients(2.0),
+        ],
+        gradient_accumulation_steps=2,
+    )
+
+
 def plateaus_and_epochs():
     """A plateau in every second epoch: nothing improves by that much."""
     plateau = kno.callbacks.ReduceOnPlateau(monitor="loss", factor=0.3, patience=1, min_delta=10.0)
@@ -70,7 +86,7 @@ SAME = {"rtol": 0, "atol": 2e-6}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [everything, radam])
+@pytest.mark.parametrize("make", [everything, radam, transformed])
 def test_mirrored_equals_one_device(mirrored, make):
     np.testing.assert_allclose(trained(make, mirrored.scope, jit_compile="auto"), trained(make), **SAME)
 
@@ -95,8 +111,8 @@ def test_mirrored_with_loss_scale_equals_one_device(mirrored):
 @pytest.mark.skipif(BACKEND != "jax", reason="Keras distributes over devices on JAX")
 @pytest.mark.parametrize(
     ("make", "callbacks"),
-    [(everything, list), (radam, list), (scheduled, plateaus_and_epochs)],
-    ids=["everything", "radam", "schedules and plateaus"],
+    [(everything, list), (radam, list), (transformed, list), (scheduled, plateaus_and_epochs)],
+    ids=["everything", "radam", "transforms", "schedules and plateaus"],
 )
 def test_data_parallel_equals_one_device(make, callbacks):
     import jax

@@ -120,6 +120,18 @@ PAIRS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
         lambda: optimizers.SGD(2**-6, gradient_transforms=[transforms.ClipByValue(0.8)]),
         lambda: optax.chain(optax.clip(0.8), optax.sgd(2**-6)),
     ),
+    "clip by block RMS": (
+        lambda: optimizers.SGD(2**-6, gradient_transforms=[transforms.ClipByBlockRMS(0.8)]),
+        lambda: optax.chain(optax.clip_by_block_rms(0.8), optax.sgd(2**-6)),
+    ),
+    "adaptive gradient clipping": (
+        lambda: optimizers.SGD(2**-6, gradient_transforms=[transforms.AdaptiveGradientClipping(2.0, 0.125)]),
+        lambda: optax.chain(optax.adaptive_grad_clip(2.0, 0.125), optax.sgd(2**-6)),
+    ),
+    "normalized gradients": (
+        lambda: optimizers.SGD(2**-6, gradient_transforms=[transforms.NormalizeGradients(2.0, epsilon=2**-20)]),
+        lambda: optax.chain(optax.normalize_by_update_norm(2.0, 2**-20), optax.sgd(2**-6)),
+    ),
     "accumulation": (
         lambda: optimizers.Adam(2**-7, 0.9, 0.99, TINY, gradient_accumulation_steps=4),
         lambda: optax.MultiSteps(

@@ -1,4 +1,4 @@
-"""Which variables weight decay applies to."""
+"""Which variables something applies to: weight decay, trust ratios, a transform."""
 
 import re
 from collections.abc import Callable, Sequence

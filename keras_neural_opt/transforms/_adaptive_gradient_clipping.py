@@ -1,0 +1,74 @@
+"""Clipping of each unit's gradient by the unit's own size."""
+
+from typing import Any
+
+from keras_neural_opt._core import masks
+from keras_neural_opt._core.arguments import positive
+from keras_neural_opt._core.backend import native
+from keras_neural_opt._core.plain_tensors import like
+from keras_neural_opt._core.registry import export
+from keras_neural_opt._core.tensors import Tensors
+from keras_neural_opt._core.units import norms_of_units
+from keras_neural_opt.transforms._clip import shrink
+from keras_neural_opt.transforms._transform import GradientContext, GradientTransform
+
+
+@export
+class AdaptiveGradientClipping(GradientTransform):
+    r"""Scales each unit's gradient down to a part of the unit's weights (Brock et al., 2021).
+
+    What a step does to a unit depends on how large it is against the unit, and so does the limit. Made for networks
+    without batch norm and for large batches, where one limit for all gradients is hard to find.
+
+    .. math:: g_o \leftarrow g_o \, \frac{c_o}{\max(\lVert g_o \rVert_2, c_o)}, \qquad
+              c_o = \lambda \max(\lVert \theta_o \rVert_2, \epsilon)
+
+    where :math:`o` is an index of a variable's last axis, which is the output of Keras' kernels; a vector or a scalar
+    is one unit.
+
+    Args:
+        clipping: The part :math:`\lambda > 0`. Defaults to 0.01; larger batches want less.
+        epsilon: The norm :math:`\epsilon > 0` of a unit that is 0 or near it, so that it can grow. Defaults to 1e-3.
+        mask: Which variables: None (all), or as an optimizer's `weight_decay_mask`. The paper leaves out the last
+            layer.
+
+    Raises:
+        ValueError: An argument breaks its rule.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> clipping = kno.transforms.AdaptiveGradientClipping(0.01, mask=["!classifier"])
+        >>> optimizer = kno.optimizers.SGD(0.1, momentum=0.9, gradient_transforms=[clipping])
+
+    Note:
+        As `optax.adaptive_grad_clip`, but for kernels of three axes, of which optax keeps the middle one, too.
+        Embeddings have a unit a column, as there. No state.
+
+    References:
+        Brock, De, Smith, Simonyan, High-Performance Large-Scale Image Recognition Without Normalization, 2021,
+        https://arxiv.org/abs/2102.06171
+    """
+
+    clipping: float
+    epsilon: float
+    mask: masks.Mask
+
+    def __init__(self, clipping: float = 0.01, epsilon: float = 1e-3, mask: masks.Mask = None) -> None:
+        self.set_hyperparameters(clipping=positive(clipping), epsilon=positive(epsilon), mask=masks.mask(mask))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor arguments."""
+        return {**super().get_config(), "mask": masks.mask_config(type(self).__name__, "mask", self.mask)}
+
+    def __call__(self, gradients: Tensors, context: GradientContext) -> Tensors:
+        """Return the clipped gradients."""
+        chosen = [masks.selects(self.mask, v) for v in context.variables]
+        weights = gradients.new(native.read_all(context.variables))
+        factors = [
+            shrink(norm, limit) for norm, limit in zip(norms_of_units(gradients), self._limits(weights), strict=True)
+        ]
+        pairs = zip(gradients.tensors, factors, chosen, strict=True)
+        return gradients.new(g * like(factor, g) if clipped else g for g, factor, clipped in pairs)
+
+    def _limits(self, weights: Tensors) -> list[Any]:
+        return [self.clipping * native.maximum(norm, self.epsilon) for norm in norms_of_units(weights)]
