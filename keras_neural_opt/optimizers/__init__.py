@@ -38,6 +38,7 @@ from keras_neural_opt.optimizers._sgdp import SGDP
 from keras_neural_opt.optimizers._slot import Slot
 from keras_neural_opt.optimizers._stochastic_weight_averaging import SWAG, StochasticWeightAveraging
 from keras_neural_opt.optimizers._switch_to_sgd import SwitchToSGD
+from keras_neural_opt.optimizers._with_transforms import WithTransforms, with_transforms
 from keras_neural_opt.optimizers._wrapper import Wrapper
 from keras_neural_opt.optimizers._yogi import Yogi
 
@@ -79,9 +80,11 @@ __all__ = [
     "Slot",
     "StochasticWeightAveraging",
     "SwitchToSGD",
+    "WithTransforms",
     "Wrapper",
     "Yogi",
     "available",
     "get",
     "rules",
+    "with_transforms",
 ]

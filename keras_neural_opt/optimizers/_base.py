@@ -257,20 +257,6 @@ class RuleOptimizer(KerasInterface):
                 restore(self, *plan.pending)
             plan.pending = None
 
-    def add_seed_generator(self, seed: int | None = None) -> keras.random.SeedGenerator:
-        """Return a seed generator whose state is the optimizer's own, for transforms and rules that draw numbers.
-
-        An untracked one is frozen where XLA compiles the step, on JAX always and on TensorFlow inside a skipped or
-        accumulated step: it draws the same numbers every time. This one moves on, and is saved and restored with the
-        optimizer.
-
-        Args:
-            seed: Where it starts. Defaults to a random place, which `keras.utils.set_random_seed` decides.
-        """
-        generator = keras.random.SeedGenerator(seed)
-        self._track_variable(generator.state)
-        return generator
-
     def _counter(self, name: str) -> Any:
         with native.on_host():
             return self.add_variable((), dtype="int", name=name, aggregation="only_first_replica")

@@ -1,7 +1,7 @@
 """The saved form of an optimizer's state: every variable by the role it plays, and a manifest that is checked."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import keras
@@ -22,7 +22,22 @@ class NamedState:
     _iterations: Any
     _learning_rate: Any
     _plan: Any
+    _track_variable: Callable[[Any], None]
     variables: Any
+
+    def add_seed_generator(self, seed: int | None = None) -> keras.random.SeedGenerator:
+        """Return a seed generator whose state is the optimizer's own, for transforms and rules that draw numbers.
+
+        An untracked one is frozen where XLA compiles the step, on JAX always and on TensorFlow inside a skipped or
+        accumulated step: it draws the same numbers every time. This one moves on, and is saved and restored with the
+        optimizer.
+
+        Args:
+            seed: Where it starts. Defaults to a random place, which `keras.utils.set_random_seed` decides.
+        """
+        generator = keras.random.SeedGenerator(seed)
+        self._track_variable(generator.state)
+        return generator
 
     def state_by_role(self) -> dict[str, Any]:
         """Return every variable of the optimizer by a name that is the same in every process."""

@@ -54,6 +54,11 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
     averages: bool = False
     accumulates: bool = False
 
+    @property
+    def needs_whole_gradients(self) -> bool:
+        """Whether its gradients must be those of an effective step, and not of a part of one."""
+        return self.rewrites_steps and self.changes_gradients
+
     def __init__(self, inner_optimizer: Any, name: str | None = None) -> None:
         owner = type(self).__name__
         inner = checked_inner(owner, inner_optimizer)
@@ -76,7 +81,7 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
         if any(getattr(x, "accumulates", False) or x.gradient_accumulation_steps for x in inside):
             if self.accumulates:
                 raise ValueError(f"{owner}.inner_optimizer must not accumulate gradients: {owner} does")
-            if self.rewrites_steps and self.changes_gradients:
+            if self.needs_whole_gradients:
                 raise ValueError(
                     f"{owner}.inner_optimizer must not accumulate gradients: {owner} needs those of the step"
                 )
@@ -117,6 +122,13 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
         """
         return False
 
+    def create_state(self, variables: list[Any]) -> None:
+        """Create what state there is besides `slots` and `counters`; it is saved in the order of its making.
+
+        Args:
+            variables: The variables that the optimizer is built for.
+        """
+
     # ---- Building
 
     def build(self, variables: Sequence[Any]) -> None:
@@ -142,6 +154,9 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
         with native.on_host():
             for name in self.counters:
                 plan.counters[name] = self.add_variable((), dtype="int", name=name, aggregation="only_first_replica")
+        before = len(self._variables)
+        self.create_state(variables)
+        plan.transform_state = self._variables[before:]
         plan.pending, self._plan.pending = self._plan.pending, None
         self._plan = plan
         if plan.pending:

@@ -1,6 +1,6 @@
 """What wrappers do around an optimizer's loop, in float64."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -147,6 +147,20 @@ class Cautious(Wrapped):
                 agrees = step * g < 0
                 new[i] = old[i] + step * agrees * (step.size / (agrees.sum() + 1))
         self.variables = new
+
+
+@dataclass
+class WithTransforms(Wrapped):
+    """Functions of the gradients that there are."""
+
+    functions: Sequence[Callable[[Sequence[Array]], list[Array]]] = ()
+
+    def before(self, gradients: Gradients) -> Gradients:
+        changed: list[Array] = [g for g in gradients if g is not None]
+        for function in self.functions:
+            changed = function(changed)
+        rest = iter(changed)
+        return [None if g is None else next(rest) for g in gradients]
 
 
 @dataclass

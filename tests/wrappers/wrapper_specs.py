@@ -6,7 +6,9 @@ from typing import Any
 
 import keras
 
-from keras_neural_opt import optimizers
+from keras_neural_opt import optimizers, transforms
+from tests.oracles import clipping
+from tests.oracles import transforms as changes
 from tests.oracles import wrappers as oracles
 from tests.oracles.adam import Adam
 from tests.oracles.loop import Loop
@@ -139,6 +141,18 @@ SPECS = (
         lambda loop: oracles.Grokfast(loop, 0.8, 1.5),
         sees_micro_steps=True,
         bad=(({"alpha": 1.0}, "a number in [0, 1)"), ({"amplification": -1}, "a number >= 0")),
+    ),
+    WrapperSpec(
+        optimizers.WithTransforms,
+        lambda inner: optimizers.WithTransforms(
+            inner, [transforms.GradientCentralization(), transforms.ClipByGlobalNorm(3.0), transforms.AutoClip(60.0)]
+        ),
+        lambda loop: oracles.WithTransforms(
+            loop, (changes.centralized, lambda gs: clipping.by_global_norm(gs, 3.0), changes.AutoClip(60.0, 1000))
+        ),
+        sees_micro_steps=True,
+        needed={"gradient_transforms": []},
+        bad=(({"gradient_transforms": "clip"}, "a list of GradientTransforms"),),
     ),
     WrapperSpec(
         optimizers.GradientAccumulation,

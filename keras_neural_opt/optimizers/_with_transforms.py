@@ -1,0 +1,103 @@
+"""Gradient transforms around any optimizer."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import keras
+
+from keras_neural_opt._core.backend import native
+from keras_neural_opt._core.tensors import Tensors
+from keras_neural_opt.optimizers._checks import check_transforms
+from keras_neural_opt.optimizers._wrapper import Wrapper, export
+from keras_neural_opt.transforms import GradientContext, GradientTransform
+
+
+@export
+class WithTransforms(Wrapper):
+    r"""Runs gradient transforms before another optimizer (Neelakantan et al., 2015, and those that they name).
+
+    For Keras' own optimizers, which take no `gradient_transforms`. Those of this library do: inside they see gradients
+    after clipping and accumulation, and what they compute is shared.
+
+    .. math:: g_t \leftarrow T_n(\dots T_1(g_t))
+
+    Args:
+        inner_optimizer: The optimizer, or its name.
+        gradient_transforms: `GradientTransform` objects, which run in order; copies are kept.
+        name: The name of this optimizer.
+
+    Raises:
+        ValueError: An argument breaks its rule, or the inner optimizer accumulates gradients: put
+            `GradientAccumulation` around this instead.
+
+    Example:
+        >>> import keras
+        >>> import keras_neural_opt as kno
+        >>> clipping = kno.transforms.AutoClip(10)
+        >>> optimizer = kno.optimizers.with_transforms(keras.optimizers.Adam(1e-3), [clipping])
+
+    Note:
+        The gradients are summed over replicas, and seen before the clipping of the inner optimizer. State: that of the
+        transforms, none of its own.
+
+    References:
+        Neelakantan, Vilnis, Le, Sutskever, Kaiser, Kurach, Martens, Adding Gradient Noise Improves Learning for Very
+        Deep Networks, 2015, https://arxiv.org/abs/1511.06807
+    """
+
+    changes_gradients = True
+    needs_whole_gradients = True
+
+    def __init__(
+        self, inner_optimizer: Any, gradient_transforms: Sequence[GradientTransform], name: str | None = None
+    ) -> None:
+        transforms = check_transforms(type(self).__name__, gradient_transforms)
+        super().__init__(inner_optimizer, name=name)
+        self.gradient_transforms = transforms
+
+    def create_state(self, variables: list[Any]) -> None:
+        """Create that of the transforms."""
+        for transform in self.gradient_transforms:
+            transform.build(self, variables)
+
+    def before(self, gradients: list[Any], variables: list[Any]) -> list[Any]:
+        """Return the transformed gradients."""
+        step = native.scalar(native.read(self.iterations)) + 1.0
+        context = GradientContext(variables, step, native.scalar(self.learning_rate))
+        values = Tensors(gradients)
+        for transform in self.gradient_transforms:
+            values = transform(values, context)
+        return list(values.tensors)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor arguments, JSON-ready."""
+        transforms = [keras.saving.serialize_keras_object(transform) for transform in self.gradient_transforms]
+        return {**super().get_config(), "gradient_transforms": transforms}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
+        """Return an optimizer with this configuration, without state."""
+        given = config.get("gradient_transforms", ())
+        transforms = [keras.saving.deserialize_keras_object(x, custom_objects=custom_objects) for x in given]
+        return super().from_config({**config, "gradient_transforms": transforms}, custom_objects)
+
+
+def with_transforms(optimizer: Any, gradient_transforms: Sequence[GradientTransform]) -> WithTransforms:
+    """Return an optimizer, native or ours, that runs gradient transforms first.
+
+    Args:
+        optimizer: The optimizer, new, or its name.
+        gradient_transforms: `GradientTransform` objects, which run in order.
+
+    Returns:
+        `WithTransforms` around it.
+
+    Raises:
+        ValueError: An argument breaks its rule.
+
+    Example:
+        >>> import keras
+        >>> import keras_neural_opt as kno
+        >>> optimizer = kno.optimizers.with_transforms("sgd", [kno.transforms.GradientCentralization()])
+    """
+    return WithTransforms(optimizer, gradient_transforms)
