@@ -42,7 +42,7 @@ class LearningRateFinder(keras.callbacks.Callback):
         >>> import numpy as np
         >>> import keras_neural_opt as kno
         >>> x = np.random.default_rng(0).normal(size=(256, 4)).astype("float32")
-        >>> model = keras.Sequential([keras.layers.Dense(1)])
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
         >>> model.compile(kno.optimizers.Adam(), "mse")
         >>> finder = kno.callbacks.LearningRateFinder()
         >>> history = model.fit(x, x.sum(1), callbacks=[finder], epochs=30, verbose=0)
@@ -139,6 +139,10 @@ class LearningRateFinder(keras.callbacks.Callback):
                 self.model.make_train_function()
 
     def _check(self) -> None:
+        if not self.model.built:  # Keras builds it in the first step on TensorFlow, and before on other backends.
+            raise ValueError(
+                f"{type(self).__name__} needs a model that is built; call it once on data, or give it an Input"
+            )
         if self.model.steps_per_execution != 1:
             raise ValueError(
                 f"{type(self).__name__} must see each batch: compile with steps_per_execution=1;"

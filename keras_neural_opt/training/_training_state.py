@@ -40,6 +40,7 @@ class TrainingState:
         model: Arrays of the model's variables and metrics, by position.
         optimizer: The optimizer's variables, each with its array, or None where it was not built or there was none.
         rates: What the optimizer, and each inside it, takes for its rates.
+        constants: The learning rates that are numbers, each with its value: they are there before the state is.
         stops: Whether the model was told to stop training.
         unbuilt: What `compile` made and the first step builds, where that has not been.
         randomness: The states of the generators of random numbers.
@@ -62,6 +63,7 @@ class TrainingState:
     model: list[np.ndarray]
     optimizer: list[tuple[Any, np.ndarray]] | None
     rates: list[dict[str, Any]]
+    constants: list[tuple[Any, np.ndarray]]
     stops: bool
     unbuilt: list[str]
     randomness: tuple[Any, ...]
@@ -86,6 +88,7 @@ class TrainingState:
             [_value(v) for v in _variables(model)],
             [(v, _value(v)) for v in optimizer.variables] if optimizer is not None and optimizer.built else None,
             [{name: getattr(each, name, None) for name in _RATES} for each in _inside(optimizer)],
+            [(v, _value(v)) for each in _inside(optimizer) if isinstance(v := each._learning_rate, keras.Variable)],
             bool(getattr(model, "stop_training", False)),
             [name for name in _COMPILED_PARTS if not getattr(getattr(model, name, None), "built", True)],
             _random_state(),
@@ -118,7 +121,7 @@ class TrainingState:
             model.reset_metrics()
         for variable, value in zip(known, self.model, strict=True):
             variable.assign(value)
-        for variable, value in self._optimizer_state(model):
+        for variable, value in (*self._optimizer_state(model), *self.constants):
             variable.assign(value)
         for callback, attributes in zip(callbacks, self.callbacks, strict=True):
             for name in _own(callback):

@@ -108,6 +108,18 @@ def test_no_epoch_of_the_test_is_the_best():
     assert len(losses) > 5
 
 
+def test_the_model_must_be_built_where_keras_has_not():
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile(optimizers.SGD(0.1), "mse")
+    finder = LearningRateFinder(1e-4, 1e-1, steps=12)
+    if keras.backend.backend() == "tensorflow":
+        with pytest.raises(ValueError, match=r"^LearningRateFinder needs a model that is built; call it once"):
+            model.fit(Batches(), callbacks=[finder], verbose=0)
+    else:
+        model.fit(Batches(), callbacks=[finder], verbose=0)
+        assert finder.found is not None
+
+
 def test_it_looks_once():
     finder = LearningRateFinder(1e-4, 1e-1, steps=12, stop_factor=1e9)
     model = dropout_model(optimizers.Adam())

@@ -87,6 +87,15 @@ def test_rates_that_were_replaced_come_back(rate: Any, trained_before: bool, wra
         assert fit(model) == after
 
 
+def test_a_rate_that_was_set_comes_back_before_the_optimizer_is_built():
+    model = make(optimizers.Lookahead(optimizers.Adam(0.5)))
+    before = TrainingState.capture(model)
+    model.optimizer.learning_rate = 0.125
+    fit(model)
+    before.restore(model)
+    assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == 0.5
+
+
 def test_a_refused_restore_changes_nothing():
     state, other = TrainingState.capture(make(optimizers.SGD(kno.schedules.StepDecay(0.1, 10)))), make()
     rate = other.optimizer._learning_rate
