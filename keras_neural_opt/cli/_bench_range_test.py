@@ -12,20 +12,12 @@ def run(options: argparse.Namespace) -> None:
     """Search, print a table a task, write records into the folder `--out`."""
     from rich.console import Console
 
-    from keras_neural_opt._core.arguments import choice
     from keras_neural_opt.benchmarks import range_test, write_record
     from keras_neural_opt.benchmarks._range_test import runs_of
-    from keras_neural_opt.benchmarks._train_data import data_folder
-    from keras_neural_opt.benchmarks._train_tasks import TASKS
-    from keras_neural_opt.cli._bench_train import progress_bar
+    from keras_neural_opt.cli._bench_train import check_tasks, progress_bar
 
     tasks = options.task or list(_TASKS)
-    # Before an hour of work: what would else end it in the middle.
-    for name in tasks:
-        choice(name, TASKS).check("bench range-test", "task")
-        TASKS[name].data(data_folder(options.data))
-    if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
+    check_tasks("bench range-test", tasks, options)
     console = Console()
     with progress_bar(console) as progress:
         for task in tasks:

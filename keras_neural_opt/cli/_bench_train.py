@@ -1,7 +1,7 @@
 """The part of `bench` that trains: tasks one after the other, a table, a record and a picture of each."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,24 +23,17 @@ def run(options: argparse.Namespace) -> None:
     """Train, print a table a task, write records and pictures into the folder `--out`."""
     from rich.console import Console
 
-    from keras_neural_opt._core.arguments import choice
     from keras_neural_opt._core.files import write_atomic
     from keras_neural_opt.benchmarks import train, train_figure, write_record
     from keras_neural_opt.benchmarks._train import runs_of
     from keras_neural_opt.benchmarks._train_contestants import contestants
-    from keras_neural_opt.benchmarks._train_data import data_folder
     from keras_neural_opt.benchmarks._train_tasks import TASKS
     from keras_neural_opt.training._report import svg
 
     everyone = contestants()
     names = [_as_listed(name, everyone) for name in options.optimizer]
     tasks = options.task or [name for name, task in TASKS.items() if task.target is not None]
-    # Before hours of work: what would else end it in the middle.
-    for name in tasks:
-        choice(name, TASKS).check("bench train", "task")
-        TASKS[name].data(data_folder(options.data))
-    if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
+    check_tasks("bench train", tasks, options)
     console = Console()
     with progress_bar(console) as progress:
         for task in tasks:
@@ -53,6 +46,19 @@ def run(options: argparse.Namespace) -> None:
                 path = write_record(options.out / f"train_{task}.json", record)
                 write_atomic(path.with_suffix(".svg"), svg(train_figure(record), background="white"))
                 console.print(f"figures: {path}, picture beside it", soft_wrap=True, highlight=False)
+
+
+def check_tasks(owner: str, tasks: Sequence[str], options: argparse.Namespace) -> None:
+    """Find out now what would else end hours of work in the middle: names, data, the folder for the records."""
+    from keras_neural_opt._core.arguments import choice
+    from keras_neural_opt.benchmarks._train_data import data_folder
+    from keras_neural_opt.benchmarks._train_tasks import TASKS
+
+    for name in tasks:
+        choice(name, TASKS).check(owner, "task")
+        TASKS[name].data(data_folder(options.data))
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
 
 
 def progress_bar(console: Any) -> Any:
