@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import keras
+
 from keras_neural_opt._core.backend import NAME, native
-from keras_neural_opt._core.plain_tensors import PlainTensors
+from keras_neural_opt._core.plain_tensors import PlainTensors, like
 from keras_neural_opt._core.scalars import expm1, is_host, log, sqrt
 from keras_neural_opt._core.scalars import select as select_scalar
 
@@ -106,6 +108,24 @@ def running_maximum(s: Tensors, x: Any) -> Tensors:
     return s.running_maximum(x)
 
 
+def multiply_each(x: Tensors, factors: Sequence[Scalar]) -> Tensors:
+    """Return each tensor times its factor, which for half precision may be out of its range."""
+    if not any(map(is_half, x.tensors)):
+        return x * x.new(like(factor, y) for factor, y in zip(factors, x.tensors, strict=True))
+    pairs = ((y, widened(y), factor) for y, factor in zip(x.tensors, factors, strict=True))
+    return x.new(native.cast(wide * like(factor, wide), y.dtype) for y, wide, factor in pairs)
+
+
+def is_half(x: Any) -> bool:
+    """Whether a tensor is of half precision."""
+    return keras.backend.standardize_dtype(x.dtype) in ("float16", "bfloat16")
+
+
+def widened(x: Any) -> Any:
+    """Return a tensor in at least float32."""
+    return native.cast(x, "float32") if is_half(x) else x
+
+
 def clip(x: Tensors, low: Scalar, high: Scalar) -> Tensors:
     """Return each element of `x` moved into `[low, high]`."""
     return x.clip(low, high)
@@ -152,6 +172,7 @@ __all__ = [
     "ema_of_square",
     "lerp",
     "maximum",
+    "multiply_each",
     "root",
     "running_maximum",
     "scale",

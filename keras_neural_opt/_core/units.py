@@ -1,27 +1,28 @@
 """Quantities of each unit of a variable: of a column of a matrix, of a filter of a convolution kernel.
 
-A unit is all that shares an index along the last axis, which is the output of Keras' kernels. Of a vector or a scalar
-the whole is one unit.
+A unit is all that shares an index along the last axis, which is the output of the kernels of `Dense` and `Conv`. What
+has only one axis longer than 1 is one unit.
 """
 
 import math
 from functools import partial
 from typing import Any
 
-import keras
+from keras import ops
 
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.norms import unit_of
 from keras_neural_opt._core.plain_tensors import like
-from keras_neural_opt._core.tensors import Tensors
+from keras_neural_opt._core.tensors import Tensors, widened
 
 
-def mean_of_units(x: Any) -> Any:
-    """Return the mean of each unit of a tensor, its other axes kept with length 1."""
-    axes = _inputs(x)
+def centred_units(x: Any) -> Any:
+    """Return a tensor less the mean of each unit; what is one unit, or has units of one element, as it is."""
+    axes = range(len(x.shape) - 1)
     count = math.prod(int(x.shape[axis]) for axis in axes)
-    # Divided first: a sum of halves would overflow.
-    return native.sum_over(x / max(count, 1), axes)
+    if count < 2:
+        return x
+    return x - like(native.sum_over(widened(x) / count, axes), x)
 
 
 def norms_of_units(x: Tensors) -> list[Any]:
@@ -29,20 +30,19 @@ def norms_of_units(x: Tensors) -> list[Any]:
 
     As `tensor_norms` it divides by the largest element where squares overflow, and only there.
     """
-    tensors = [_widened(y) for y in x.tensors]
+    tensors = [widened(y) for y in x.tensors]
     fast = [_norms(y) for y in tensors]
-
-    def safe() -> list[Any]:
-        units = unit_of(native.largest(tensors))
-        return [_norms(y / like(units[i], y)) * like(units[i], y) for i, y in enumerate(tensors)]
-
-    finite = native.all_finite(native.stack([native.total(y) for y in fast]))
-    return list(native.choose(finite, partial(list, fast), safe))
+    finite = native.all_finite(native.stack([native.cast(native.total(y), "float32") for y in fast]))
+    return list(native.choose(finite, partial(list, fast), lambda: [_safe_norms(y) for y in tensors]))
 
 
-def _widened(x: Any) -> Any:
-    half = keras.backend.standardize_dtype(x.dtype) in ("float16", "bfloat16")
-    return native.cast(x, "float32") if half else x
+def _safe_norms(x: Any) -> Any:
+    if 0 in x.shape:
+        return _norms(x)
+    axes = tuple(_inputs(x))
+    # Of each unit alone: beside a huge one the squares of the others would vanish.
+    unit = unit_of(ops.max(ops.abs(x), axis=axes, keepdims=True) if axes else abs(x))
+    return _norms(x / unit) * unit
 
 
 def _norms(x: Any) -> Any:
@@ -50,4 +50,5 @@ def _norms(x: Any) -> Any:
 
 
 def _inputs(x: Any) -> range:
-    return range(len(x.shape) - 1) if len(x.shape) > 1 else range(len(x.shape))
+    several = sum(int(n) != 1 for n in x.shape) > 1
+    return range(len(x.shape) - 1) if several else range(len(x.shape))

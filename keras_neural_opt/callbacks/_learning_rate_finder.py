@@ -17,9 +17,10 @@ class LearningRateFinder(keras.callbacks.Callback):
     The first `steps` batches are trained on at ever larger rates, until the loss blows up. Then weights, the
     optimizer's state and random numbers go back to what they were, the rate becomes what was suggested, and training
     begins. It does so once, in its first `fit`. In epochs that end within the test the losses, and the metrics that
-    should fall, are infinite, the other metrics minus infinity, so that no later callback takes such an epoch for the
-    best: put this one first. `find_learning_rate` takes nothing from the epochs, and also goes back when it is
-    interrupted, which leaves this one at the weights and the rate that it was trying.
+    should fall, are infinite, those that should rise minus infinity, and those that Keras does not know missing, so
+    that no later callback takes such an epoch for the best: put this one first. `find_learning_rate` takes nothing from
+    the epochs, and also goes back when it is interrupted, which leaves this one at the weights and the rate that it was
+    trying.
 
     Args:
         minimum: The first rate, > 0. Defaults to 1e-6.
@@ -113,8 +114,13 @@ class LearningRateFinder(keras.callbacks.Callback):
         """Let nobody take the losses of the test for those of training."""
         if self._testing and logs:
             metrics = [each for metric in self.model.metrics for each in getattr(metric, "metrics", [metric])]
-            rise = {metric.name for metric in metrics if getattr(metric, "_direction", "down") == "up"}
-            logs.update({name: -math.inf if name.removeprefix("val_") in rise else math.inf for name in logs})
+            worst = {"up": -math.inf, "down": math.inf}
+            known = {metric.name: worst.get(getattr(metric, "_direction", "")) for metric in metrics}
+            for name in list(logs):
+                value = math.inf if name.endswith("loss") else known.get(name.removeprefix("val_"))
+                logs[name] = value
+                if value is None:  # Nobody knows what would be worse.
+                    del logs[name]
 
     def on_train_end(self, logs: Any = None) -> None:
         """Go back if training ended before the test."""

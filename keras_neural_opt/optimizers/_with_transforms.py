@@ -1,12 +1,13 @@
 """Gradient transforms around any optimizer."""
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import Any, Self
 
 import keras
 
 from keras_neural_opt._core.backend import native
-from keras_neural_opt._core.tensors import Tensors
+from keras_neural_opt._core.tensors import Tensors, on_marked
 from keras_neural_opt.optimizers._checks import check_transforms
 from keras_neural_opt.optimizers._wrapper import Wrapper, export
 from keras_neural_opt.transforms import GradientContext, GradientTransform
@@ -37,8 +38,9 @@ class WithTransforms(Wrapper):
         >>> optimizer = kno.optimizers.with_transforms(keras.optimizers.Adam(1e-3), [clipping])
 
     Note:
-        The gradients are summed over replicas, and seen before the clipping of the inner optimizer. State: that of the
-        transforms, none of its own.
+        The gradients are summed over replicas, and seen before the inner optimizer clips them or, with `nonfinite` of
+        ours, judges them: what a transform makes finite is stepped along, and transforms run in skipped steps, too.
+        State: that of the transforms, none of its own; bytes as they say.
 
     References:
         Neelakantan, Vilnis, Le, Sutskever, Kaiser, Kurach, Martens, Adding Gradient Noise Improves Learning for Very
@@ -62,12 +64,17 @@ class WithTransforms(Wrapper):
 
     def before(self, gradients: list[Any], variables: list[Any]) -> list[Any]:
         """Return the transformed gradients."""
+        # What is overwritten with its gradient, such as a scale of quantization, takes no step.
+        moved = [not self._overwrite_variable_with_gradient(v) for v in variables]
         step = native.scalar(native.read(self.iterations)) + 1.0
-        context = GradientContext(variables, step, native.scalar(self.learning_rate))
-        values = Tensors(gradients)
-        for transform in self.gradient_transforms:
-            values = transform(values, context)
-        return list(values.tensors)
+        context = GradientContext(list(compress(variables, moved)), step, native.scalar(self.learning_rate))
+
+        def transformed(values: Tensors) -> Tensors:
+            for transform in self.gradient_transforms:
+                values = transform(values, context)
+            return values
+
+        return list(on_marked(moved, transformed, Tensors(gradients)).tensors)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor arguments, JSON-ready."""

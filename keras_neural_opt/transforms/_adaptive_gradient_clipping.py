@@ -5,9 +5,8 @@ from typing import Any
 from keras_neural_opt._core import masks
 from keras_neural_opt._core.arguments import positive
 from keras_neural_opt._core.backend import native
-from keras_neural_opt._core.plain_tensors import like
 from keras_neural_opt._core.registry import export
-from keras_neural_opt._core.tensors import Tensors
+from keras_neural_opt._core.tensors import Tensors, multiply_each, on_marked
 from keras_neural_opt._core.units import norms_of_units
 from keras_neural_opt.transforms._clip import shrink
 from keras_neural_opt.transforms._transform import GradientContext, GradientTransform
@@ -23,8 +22,8 @@ class AdaptiveGradientClipping(GradientTransform):
     .. math:: g_o \leftarrow g_o \, \frac{c_o}{\max(\lVert g_o \rVert_2, c_o)}, \qquad
               c_o = \lambda \max(\lVert \theta_o \rVert_2, \epsilon)
 
-    where :math:`o` is an index of a variable's last axis, which is the output of Keras' kernels; a vector or a scalar
-    is one unit.
+    where :math:`o` is an index of a variable's last axis, which is the output of the kernels of `Dense` and `Conv`;
+    what has only one axis longer than 1 is one unit.
 
     Args:
         clipping: The part :math:`\lambda > 0`. Defaults to 0.01; larger batches want less.
@@ -42,7 +41,8 @@ class AdaptiveGradientClipping(GradientTransform):
 
     Note:
         As `optax.adaptive_grad_clip`, but for kernels of three axes, of which optax keeps the middle one, too.
-        Embeddings have a unit a column, as there. No state.
+        Embeddings have a unit a column, as there; transposed and depthwise convolutions keep their outputs elsewhere,
+        and all heads of an attention are one unit: leave them out by the mask. No state.
 
     References:
         Brock, De, Smith, Simonyan, High-Performance Large-Scale Image Recognition Without Normalization, 2021,
@@ -63,12 +63,8 @@ class AdaptiveGradientClipping(GradientTransform):
     def __call__(self, gradients: Tensors, context: GradientContext) -> Tensors:
         """Return the clipped gradients."""
         chosen = [masks.selects(self.mask, v) for v in context.variables]
-        weights = gradients.new(native.read_all(context.variables))
-        factors = [
-            shrink(norm, limit) for norm, limit in zip(norms_of_units(gradients), self._limits(weights), strict=True)
-        ]
-        pairs = zip(gradients.tensors, factors, chosen, strict=True)
-        return gradients.new(g * like(factor, g) if clipped else g for g, factor, clipped in pairs)
+        return on_marked(chosen, self._clipped, gradients, gradients.new(native.read_all(context.variables)))
 
-    def _limits(self, weights: Tensors) -> list[Any]:
-        return [self.clipping * native.maximum(norm, self.epsilon) for norm in norms_of_units(weights)]
+    def _clipped(self, gradients: Tensors, weights: Tensors) -> Tensors:
+        limits = [self.clipping * native.maximum(norm, self.epsilon) for norm in norms_of_units(weights)]
+        return multiply_each(gradients, list(map(shrink, norms_of_units(gradients), limits)))

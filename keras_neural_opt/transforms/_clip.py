@@ -5,9 +5,8 @@ from typing import Any
 from keras_neural_opt._core.arguments import positive
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.norms import tensor_norms
-from keras_neural_opt._core.plain_tensors import like
 from keras_neural_opt._core.registry import export
-from keras_neural_opt._core.tensors import Tensors, clip
+from keras_neural_opt._core.tensors import Tensors, clip, multiply_each
 from keras_neural_opt.transforms._transform import GradientContext, GradientTransform
 
 
@@ -82,7 +81,7 @@ class ClipByNorm(GradientTransform):
     def __call__(self, gradients: Tensors, context: GradientContext) -> Tensors:
         """Return the clipped gradients."""
         factors = shrink(tensor_norms(gradients), self.clipnorm)
-        return gradients * gradients.new([like(factors[i], x) for i, x in enumerate(gradients.tensors)])
+        return multiply_each(gradients, [factors[i] for i in range(len(gradients.tensors))])
 
     clipnorm: float
 

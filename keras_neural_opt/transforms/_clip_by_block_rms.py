@@ -4,9 +4,8 @@ import math
 
 from keras_neural_opt._core.arguments import positive
 from keras_neural_opt._core.norms import tensor_norms
-from keras_neural_opt._core.plain_tensors import like
 from keras_neural_opt._core.registry import export
-from keras_neural_opt._core.tensors import Tensors
+from keras_neural_opt._core.tensors import Tensors, multiply_each
 from keras_neural_opt.transforms._clip import shrink
 from keras_neural_opt.transforms._transform import GradientContext, GradientTransform
 
@@ -48,4 +47,4 @@ class ClipByBlockRMS(GradientTransform):
         norms, tensors = tensor_norms(gradients), gradients.tensors
         sizes = [math.sqrt(max(1, math.prod(x.shape))) for x in tensors]
         factors = [shrink(norms[i] / size, self.threshold) for i, size in enumerate(sizes)]
-        return gradients * gradients.new(like(factor, x) for factor, x in zip(factors, tensors, strict=True))
+        return multiply_each(gradients, factors)

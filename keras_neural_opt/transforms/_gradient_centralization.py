@@ -5,7 +5,7 @@ from typing import Any
 from keras_neural_opt._core import masks
 from keras_neural_opt._core.registry import export
 from keras_neural_opt._core.tensors import Tensors
-from keras_neural_opt._core.units import mean_of_units
+from keras_neural_opt._core.units import centred_units
 from keras_neural_opt.transforms._transform import GradientContext, GradientTransform
 
 
@@ -19,7 +19,7 @@ class GradientCentralization(GradientTransform):
     .. math:: g_{i,o} \leftarrow g_{i,o} - \tfrac{1}{n} \sum_{j=1}^{n} g_{j,o}
 
     where :math:`o` is the last axis of a variable and :math:`i` runs over all others. Vectors and scalars, such as
-    biases, are left alone.
+    biases, and units of one input, of which nothing would be left, are left alone.
 
     Args:
         mask: Which of the variables with two axes and more: None (all), or as an optimizer's `weight_decay_mask`.
@@ -33,8 +33,8 @@ class GradientCentralization(GradientTransform):
 
     Note:
         The last axis is the output of Keras' `Dense` and `Conv` kernels; `optax.centralize` takes the first and torch's
-        implementations do, too, which is right for torch's kernels. Embeddings are centred over the vocabulary: leave
-        them out, by `mask=["!embeddings"]`, where gradients are sparse. No state.
+        implementations do, too, which is right for torch's kernels. Leave out by the mask what is made otherwise:
+        embeddings, which would be centred over the vocabulary, transposed and depthwise convolutions. No state.
 
     References:
         Yong, Huang, Hua, Zhang, Gradient Centralization: A New Optimization Technique for Deep Neural Networks, 2020,
@@ -54,4 +54,4 @@ class GradientCentralization(GradientTransform):
         """Return the centred gradients."""
         chosen = [len(v.shape) > 1 and masks.selects(self.mask, v) for v in context.variables]
         pairs = zip(gradients.tensors, chosen, strict=True)
-        return gradients.new(g - mean_of_units(g) if centred else g for g, centred in pairs)
+        return gradients.new(centred_units(g) if centred else g for g, centred in pairs)

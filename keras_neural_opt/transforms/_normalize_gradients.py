@@ -2,9 +2,8 @@
 
 from keras_neural_opt._core.arguments import flag, positive
 from keras_neural_opt._core.norms import tensor_norms
-from keras_neural_opt._core.plain_tensors import like
 from keras_neural_opt._core.registry import export
-from keras_neural_opt._core.tensors import Tensors
+from keras_neural_opt._core.tensors import Tensors, is_half, multiply_each
 from keras_neural_opt.transforms._transform import GradientContext, GradientTransform
 
 
@@ -46,7 +45,11 @@ class NormalizeGradients(GradientTransform):
 
     def __call__(self, gradients: Tensors, context: GradientContext) -> Tensors:
         """Return the normalized gradients."""
-        if not self.per_variable:
-            return gradients.scaled_by(self.norm / (context.norm(gradients) + self.epsilon))
-        factors = self.norm / (tensor_norms(gradients) + self.epsilon)
-        return gradients * gradients.new(like(factors[i], x) for i, x in enumerate(gradients.tensors))
+        count = len(gradients.tensors)
+        if self.per_variable:
+            factors = self.norm / (tensor_norms(gradients) + self.epsilon)
+            return multiply_each(gradients, [factors[i] for i in range(count)])
+        factor = self.norm / (context.norm(gradients) + self.epsilon)
+        if any(map(is_half, gradients.tensors)):
+            return multiply_each(gradients, [factor] * count)
+        return gradients.scaled_by(factor)

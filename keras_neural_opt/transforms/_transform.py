@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Self
 
+import keras
+
 from keras_neural_opt._core.arguments import Configurable
 from keras_neural_opt._core.norms import global_norm
 from keras_neural_opt._core.tensors import Scalar, Tensors
@@ -83,8 +85,10 @@ class GradientTransform(Configurable):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Return a transform with these constructor arguments."""
-        return cls(**config)
+        # A function, such as a mask, is saved by its registered name.
+        restore = keras.saving.deserialize_keras_object
+        return cls(**{name: restore(value) if isinstance(value, dict) else value for name, value in config.items()})
 
     def __repr__(self) -> str:
-        options = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
+        options = ", ".join(f"{name}={value!r}" for name, value in self.hyperparameters().items())
         return f"{type(self).__name__}({options})"

@@ -80,8 +80,11 @@ def test_nobody_takes_its_losses_for_those_of_training():
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             seen.append(dict(logs))
 
+    def own(y_true: Any, y_pred: Any) -> Any:
+        return keras.ops.mean(y_pred)
+
     seen: list[dict[str, float]] = []
-    model = dropout_model(optimizers.Adam(), metrics=["mae", keras.metrics.BinaryAccuracy(name="accuracy")])
+    model = dropout_model(optimizers.Adam(), metrics=["mae", keras.metrics.BinaryAccuracy(name="accuracy"), own])
     history = model.fit(
         Batches(),
         epochs=4,
@@ -90,12 +93,15 @@ def test_nobody_takes_its_losses_for_those_of_training():
         callbacks=[LearningRateFinder(1e-4, 1e-1, steps=30, stop_factor=1e9), Seen()],
         verbose=0,
     ).history
+    for name in ("own", "val_own"):
+        assert len(history.pop(name)) == 2
     # 15 batches an epoch: the test ends with the second.
     for name, values in history.items():
         worst = -math.inf if name.endswith("accuracy") else math.inf
         assert values[:2] == [worst, worst], name
         assert all(map(math.isfinite, values[2:])), name
         assert values == [logs[name] for logs in seen]
+    assert ["own" in logs for logs in seen] == [False, False, True, True]
 
 
 def test_no_epoch_of_the_test_is_the_best():

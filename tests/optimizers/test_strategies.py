@@ -88,7 +88,9 @@ SAME = {"rtol": 0, "atol": 2e-6}
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [everything, radam, transformed])
 def test_mirrored_equals_one_device(mirrored, make):
-    np.testing.assert_allclose(trained(make, mirrored.scope, jit_compile="auto"), trained(make), **SAME)
+    # Not compiled by XLA, which would draw other random numbers.
+    one = trained(make, jit_compile=False)
+    np.testing.assert_allclose(trained(make, mirrored.scope, jit_compile="auto"), one, **SAME)
 
 
 @pytest.mark.slow

@@ -73,6 +73,24 @@ def test_a_file_goes_on_with_the_noise_that_would_have_come(tmp_path: Path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_neighbouring_seeds_have_nothing_in_common():
+    first, second = noises(3, "eager", seed=1), noises(3, "eager", seed=2)
+    assert not any(
+        np.array_equal(x / np.std(x), y / np.std(y)) or np.corrcoef(x, y)[0, 1] > 0.5 for x in first for y in second
+    )
+
+
+def test_nothing_is_hidden_and_nothing_breaks():
+    variables = make_variables([np.zeros(3), np.zeros((0, 2)), np.zeros(())])
+    optimizer = optimizers.SGD(1.0, gradient_transforms=[transforms.GradientNoise(seed=1)])
+    bad = keras.ops.convert_to_tensor(np.array([1.0, np.nan, np.inf], "float32"))
+    optimizer.apply([bad, keras.ops.zeros((0, 2)), keras.ops.zeros(())], variables)
+    values = read(variables)
+    assert np.isnan(values[0][1])
+    assert np.isinf(values[0][2])
+    assert values[2] != 0
+
+
 def test_half_precision_gets_noise_of_its_own_kind():
     variables = make_variables([np.zeros((1000,))], "float16")
     optimizer = optimizers.SGD(1.0, gradient_transforms=[transforms.GradientNoise(seed=1)])
