@@ -172,7 +172,6 @@ __all__ = [
     "ema_of_square",
     "lerp",
     "maximum",
-    "multiply_each",
     "root",
     "running_maximum",
     "scale",

@@ -5,7 +5,6 @@ has only one axis longer than 1 is one unit.
 """
 
 import math
-from functools import partial
 from typing import Any
 
 from keras import ops
@@ -26,27 +25,18 @@ def centred_units(x: Any) -> Any:
 
 
 def norms_of_units(x: Tensors) -> list[Any]:
-    """Return the 2-norm of each unit of each tensor, in at least float32, the other axes kept with length 1.
-
-    As `tensor_norms` it divides by the largest element where squares overflow, and only there.
-    """
-    tensors = [widened(y) for y in x.tensors]
-    fast = [_norms(y) for y in tensors]
-    finite = native.all_finite(native.stack([native.cast(native.total(y), "float32") for y in fast]))
-    return list(native.choose(finite, partial(list, fast), lambda: [_safe_norms(y) for y in tensors]))
-
-
-def _safe_norms(x: Any) -> Any:
-    if 0 in x.shape:
-        return _norms(x)
-    axes = tuple(_inputs(x))
-    # Of each unit alone: beside a huge one the squares of the others would vanish.
-    unit = unit_of(ops.max(ops.abs(x), axis=axes, keepdims=True) if axes else abs(x))
-    return _norms(x / unit) * unit
+    """Return the 2-norm of each unit of each tensor, in at least float32, the other axes kept with length 1."""
+    return [_norms(widened(y)) for y in x.tensors]
 
 
 def _norms(x: Any) -> Any:
-    return native.sqrt(native.sum_over(x * x, _inputs(x)))
+    axes = tuple(_inputs(x))
+    if 0 in x.shape:
+        return native.sum_over(x, axes)
+    # Of each unit its own largest element, so that no square overflows. Only where it is needed would be a condition,
+    # which an accelerator waits for.
+    unit = unit_of(ops.max(ops.abs(x), axis=axes, keepdims=True) if axes else abs(x))
+    return native.sqrt(native.sum_over((x / unit) ** 2, axes)) * unit
 
 
 def _inputs(x: Any) -> range:

@@ -116,11 +116,9 @@ class LearningRateFinder(keras.callbacks.Callback):
             metrics = [each for metric in self.model.metrics for each in getattr(metric, "metrics", [metric])]
             worst = {"up": -math.inf, "down": math.inf}
             known = {metric.name: worst.get(getattr(metric, "_direction", "")) for metric in metrics}
-            for name in list(logs):
-                value = math.inf if name.endswith("loss") else known.get(name.removeprefix("val_"))
-                logs[name] = value
-                if value is None:  # Nobody knows what would be worse.
-                    del logs[name]
+            shown = {name: math.inf if name.endswith("loss") else known.get(name.removeprefix("val_")) for name in logs}
+            logs.clear()  # Of the others nobody knows what would be worse.
+            logs.update({name: value for name, value in shown.items() if value is not None})
 
     def on_train_end(self, logs: Any = None) -> None:
         """Go back if training ended before the test."""

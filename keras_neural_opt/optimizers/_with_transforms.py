@@ -66,8 +66,11 @@ class WithTransforms(Wrapper):
         """Return the transformed gradients."""
         # What is overwritten with its gradient, such as a scale of quantization, takes no step.
         moved = [not self._overwrite_variable_with_gradient(v) for v in variables]
-        step = native.scalar(native.read(self.iterations)) + 1.0
-        context = GradientContext(list(compress(variables, moved)), step, native.scalar(self.learning_rate))
+        context = GradientContext(
+            list(compress(variables, moved)),
+            lambda: native.scalar(native.read(self.iterations)) + 1.0,
+            lambda: native.scalar(self.learning_rate),
+        )
 
         def transformed(values: Tensors) -> Tensors:
             for transform in self.gradient_transforms:

@@ -1,5 +1,6 @@
 """Clipping of each unit's gradient by the unit's own size."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from keras_neural_opt._core import masks
@@ -56,13 +57,13 @@ class AdaptiveGradientClipping(GradientTransform):
     def __init__(self, clipping: float = 0.01, epsilon: float = 1e-3, mask: masks.Mask = None) -> None:
         self.set_hyperparameters(clipping=positive(clipping), epsilon=positive(epsilon), mask=masks.mask(mask))
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor arguments."""
-        return {**super().get_config(), "mask": masks.mask_config(type(self).__name__, "mask", self.mask)}
+    def build(self, optimizer: Any, variables: Sequence[Any]) -> None:
+        """Choose the variables, once."""
+        self._chosen = {id(v) for v in variables if masks.selects(self.mask, v)}
 
     def __call__(self, gradients: Tensors, context: GradientContext) -> Tensors:
         """Return the clipped gradients."""
-        chosen = [masks.selects(self.mask, v) for v in context.variables]
+        chosen = [id(v) in self._chosen for v in context.variables]
         return on_marked(chosen, self._clipped, gradients, gradients.new(native.read_all(context.variables)))
 
     def _clipped(self, gradients: Tensors, weights: Tensors) -> Tensors:

@@ -1,5 +1,6 @@
 """Gradients whose mean over each unit's inputs is zero."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from keras_neural_opt._core import masks
@@ -46,12 +47,11 @@ class GradientCentralization(GradientTransform):
     def __init__(self, mask: masks.Mask = None) -> None:
         self.set_hyperparameters(mask=masks.mask(mask))
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor arguments."""
-        return {"mask": masks.mask_config(type(self).__name__, "mask", self.mask)}
+    def build(self, optimizer: Any, variables: Sequence[Any]) -> None:
+        """Choose the variables, once."""
+        self._chosen = {id(v) for v in variables if masks.selects(self.mask, v)}
 
     def __call__(self, gradients: Tensors, context: GradientContext) -> Tensors:
         """Return the centred gradients."""
-        chosen = [len(v.shape) > 1 and masks.selects(self.mask, v) for v in context.variables]
-        pairs = zip(gradients.tensors, chosen, strict=True)
-        return gradients.new(centred_units(g) if centred else g for g, centred in pairs)
+        pairs = zip(gradients.tensors, context.variables, strict=True)
+        return gradients.new(centred_units(g) if id(v) in self._chosen else g for g, v in pairs)

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import keras
 
+from keras_neural_opt._core import masks
 from keras_neural_opt._core.arguments import Configurable
 from keras_neural_opt._core.norms import global_norm
 from keras_neural_opt._core.tensors import Scalar, Tensors
@@ -15,16 +16,26 @@ class GradientContext:
 
     Args:
         variables: The variables whose gradients are transformed, in order.
-        step: The number of this effective step, from 1.
-        learning_rate: The learning rate of this step.
+        step: The number of this effective step, from 1, or a function that returns it: on an accelerator to know it may
+            be to wait.
+        learning_rate: The learning rate of this step, or a function that returns it.
     """
 
     def __init__(self, variables: Sequence[Any], step: Scalar = 1.0, learning_rate: Scalar = 0.0) -> None:
         self.variables = list(variables)
-        self.step = step
-        self.learning_rate = learning_rate
+        self._step, self._learning_rate = step, learning_rate
         self._gradients: Tensors | None = None
         self._norm: Scalar = None
+
+    @property
+    def step(self) -> Scalar:
+        """The number of this effective step, from 1."""
+        return self._step() if callable(self._step) else self._step
+
+    @property
+    def learning_rate(self) -> Scalar:
+        """The learning rate of this step."""
+        return self._learning_rate() if callable(self._learning_rate) else self._learning_rate
 
     def norm(self, gradients: Tensors) -> Scalar:
         """Return the global 2-norm of `gradients`, computed once however many ask for it.
@@ -79,8 +90,9 @@ class GradientTransform(Configurable):
         raise NotImplementedError(f"{type(self).__name__} must override __call__(self, gradients, context)")
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor arguments."""
-        return self.hyperparameters()
+        """Return the constructor arguments, JSON-ready."""
+        owner = type(self).__name__
+        return {name: masks.mask_config(owner, name, value) for name, value in self.hyperparameters().items()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
