@@ -38,7 +38,7 @@ def test_old_norms_are_forgotten():
 
 
 def test_a_bad_norm_is_not_remembered():
-    optimizer = optimizers.SGD(1.0, gradient_transforms=[transforms.AutoClip(100)], nonfinite="propagate")
+    optimizer = optimizers.SGD(1.0, gradient_transforms=[transforms.AutoClip(50)], nonfinite="propagate")
     (variable,) = variables = make_variables([np.zeros(4)])
     ones = np.ones(4, "float32")
     for gradient in (ones, ones * np.inf, ones * np.nan):
@@ -47,8 +47,8 @@ def test_a_bad_norm_is_not_remembered():
     assert not np.isfinite(read(variables)[0]).any()
     variable.assign(np.zeros(4))
     optimizer.apply([keras.ops.convert_to_tensor(5 * ones)], variables)
-    # Of the norms 2 and 10 the largest.
-    np.testing.assert_allclose(read(variables)[0], -5 * ones, rtol=1e-5)
+    # The middle of the norms 2 and 10 is 6.
+    np.testing.assert_allclose(read(variables)[0], -3 * ones, rtol=1e-5)
 
 
 def test_zeros_stay_zeros():
