@@ -57,7 +57,9 @@ __all__ = [
     "get_final_weights",
     "get_training_history",
     "l2_penalty",
+    "layers",
     "optimizers",
+    "regularization",
     "scale_learning_rate",
     "schedules",
     "train_neural_network",
@@ -70,7 +72,7 @@ __all__ = [
 _is_script = os.path.splitext(os.path.basename(sys.argv[0]))[0] == "keras-neural-opt"
 
 if not _is_script or "keras_neural_opt.cli" in sys.modules:
-    from keras_neural_opt import callbacks, optimizers, schedules, training, transforms
+    from keras_neural_opt import callbacks, layers, optimizers, regularization, schedules, training, transforms
     from keras_neural_opt._core.files import CorruptStateError
     from keras_neural_opt.api import (
         converged,

@@ -1,0 +1,3 @@
+"""Layers whose strength changes while a model trains."""
+
+__all__: list[str] = []
