@@ -4,13 +4,12 @@ Longer than other files here, because one step is one story: it is told in the o
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import partial, reduce
 from itertools import compress
-from operator import attrgetter, not_
+from operator import and_, attrgetter, not_
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_neural_opt._core import masks
 from keras_neural_opt._core.arguments import (
@@ -27,6 +26,7 @@ from keras_neural_opt._core.arguments import (
 )
 from keras_neural_opt._core.backend import HOST_SCALARS, native
 from keras_neural_opt._core.branches import nothing
+from keras_neural_opt._core.counters import count, new_counter
 from keras_neural_opt._core.running import assign_copies, run
 from keras_neural_opt._core.tensors import Scalar, Tensors, add_scaled, ema
 from keras_neural_opt.optimizers._checks import (
@@ -45,7 +45,9 @@ from keras_neural_opt.optimizers._state import restore
 from keras_neural_opt.transforms import (
     GradientContext,
     GradientTransform,
+    SkipNonFinite,
 )
+from keras_neural_opt.transforms._transform import judges
 
 # How many different sets of variables, as gradients of None make them, are remembered at a time.
 _MOST_LAYOUTS = 32
@@ -234,11 +236,14 @@ class RuleOptimizer(KerasInterface):
                 None if self._overwrite_variable_with_gradient(v) else slot.create(self, v) for v in variables
             ]
         if self.gradient_accumulation_steps:
-            plan.counters["accumulation_phase"] = self._counter("accumulation_phase")
-        if self.gradient_accumulation_steps or self.nonfinite != "propagate":
-            plan.counters["effective_steps"] = self._counter("effective_steps")
+            plan.counters["accumulation_phase"] = new_counter(self, "accumulation_phase")
+        if self.gradient_accumulation_steps or self.skips_steps:
+            plan.counters["effective_steps"] = new_counter(self, "effective_steps")
         if self.nonfinite != "propagate":
-            plan.counters["skipped"] = self._counter("skipped")
+            judge = SkipNonFinite(max_consecutive=1 if self.nonfinite == "raise" else None)
+            judge.build(self, variables)
+            plan.counters |= judge.counters
+            plan.judges.append(judge)
         plan.decayed = [masks.selects(self.weight_decay_mask, v) for v in variables]
         plan.marks = [self.marks(v) for v in variables]
         if self.use_ema:
@@ -248,6 +253,7 @@ class RuleOptimizer(KerasInterface):
         before = len(self.variables)
         for transform in self.gradient_transforms:
             transform.build(self, variables)
+        plan.judges += judges(self.gradient_transforms)
         plan.transform_state = self.variables[before:]
         plan.pending, self._plan.pending = self._plan.pending, None
         self._plan = plan
@@ -257,16 +263,17 @@ class RuleOptimizer(KerasInterface):
                 restore(self, *plan.pending)
             plan.pending = None
 
-    def _counter(self, name: str) -> Any:
-        with native.on_host():
-            return self.add_variable((), dtype="int", name=name, aggregation="only_first_replica")
-
     # ---- One call
 
     @property
     def iterations(self) -> Any:
         """The number of effective steps: completed, not accumulated only and not skipped. A variable."""
         return self._plan.counters.get("effective_steps", self._iterations)
+
+    @property
+    def skips_steps(self) -> bool:
+        """Whether a call may be no step, because of what its gradients are."""
+        return self.nonfinite != "propagate" or bool(judges(self.gradient_transforms))
 
     @property
     def skipped(self) -> Any:
@@ -344,7 +351,7 @@ class RuleOptimizer(KerasInterface):
             self._accumulate(values, layout, self.gradient_accumulation_steps)
         else:
             self._effective_step(values, layout, rows)
-        _count(self._iterations)
+        count(self._iterations)
 
     @property
     def _needs_every_row(self) -> bool:
@@ -365,7 +372,7 @@ class RuleOptimizer(KerasInterface):
 
         def add() -> None:
             native.write(sums, total().tensors)
-            _count(phase)
+            count(phase)
 
         def step() -> None:
             try:
@@ -382,19 +389,11 @@ class RuleOptimizer(KerasInterface):
     def _effective_step(self, gradients: Tensors, layout: Layout, rows: Sequence[tuple[Any, Any]] = ()) -> None:
         t, lr = native.scalar(self.iterations) + 1.0, self._current(self._learning_rate)
         context = GradientContext(layout.variables, t, lr)
-        if self.nonfinite == "propagate":
+        if not self._plan.judges:
             self._step(gradients, layout, context, rows)
             return
-        finite = native.all_finite(context.norm(gradients))
-        if self.nonfinite == "raise":
-            if native.runs_eagerly(finite) and not finite:
-                raise FloatingPointError(self._nonfinite_message())
-            # A compiled step cannot raise: from the first bad one on nothing changes, until `fit` ends and raises.
-            finite = finite & (native.read(self.skipped) == 0)
-        step = partial(self._step, gradients, layout, context)
-        native.when(finite, step, nothing, self._assignable())
-        # Apart: XLA copies all state where the other branch of its conditional changes anything, be it one number.
-        native.when(finite, nothing, lambda: _count(self.skipped), [self.skipped])
+        taken = reduce(and_, [judge.accepts(gradients, context) for judge in self._plan.judges])
+        native.when(taken, partial(self._step, gradients, layout, context), nothing, self._assignable())
 
     def _step(
         self, gradients: Tensors, layout: Layout, context: GradientContext, rows: Sequence[tuple[Any, Any]] = ()
@@ -413,7 +412,7 @@ class RuleOptimizer(KerasInterface):
         if self.use_ema:
             self._average()
         if self.iterations is not self._iterations:
-            _count(self.iterations)
+            count(self.iterations)
 
     def fused(self, kernels: Any) -> Callable[..., None] | None:
         """Return the one of torch's fused kernels that computes exactly the rule, with its constants, or None.
@@ -461,10 +460,6 @@ class RuleOptimizer(KerasInterface):
     def _assignable(self) -> list[Any]:
         return [*self.variables, *self._trainable_variables]
 
-    def _nonfinite_message(self) -> str:
-        step = int(self.iterations) + 1
-        return f"{type(self).__name__} got a gradient that is NaN or infinite, in effective step {step}"
-
 
 class _Plan:
     """What `build` decided. A plain object: Keras and TensorFlow would wrap and track lists and dicts."""
@@ -478,15 +473,5 @@ class _Plan:
         self.marks: list[dict[str, Any]] = []
         self.averaged: list[tuple[Any, Any]] = []
         self.transform_state: list[Any] = []
+        self.judges: list[GradientTransform] = []
         self.pending: Any = None
-
-
-def _count(variable: Any) -> None:
-    # A counter that overflows turns negative, and bias corrections with it; one that stops only stops counting.
-    value = native.minimum(native.read(variable), _largest(variable.dtype) - 1) + 1
-    native.write([variable], [value])
-
-
-@cache
-def _largest(dtype: str) -> int:
-    return int(np.iinfo(keras.backend.standardize_dtype(dtype)).max)

@@ -80,16 +80,15 @@ class KerasInterface(NamedState, ScheduledHyperparameters, LearningRate, keras.o
             var_list: The model's trainable variables.
 
         Raises:
-            FloatingPointError: With `nonfinite="raise"`, if a compiled step met a non-finite gradient.
+            FloatingPointError: A compiled step met a non-finite gradient, with `nonfinite="raise"`, or more bad ones
+                in a row than a transform allows.
             ValueError: The optimizer was built for another model.
         """
         if not self.built or not all(native.has_value(v) for v in self.variables):
             return  # A step failed and took the values with it: that error is the one to show.
         check_model(self, var_list)
-        if self.nonfinite == "raise" and int(native.read(self.skipped)):
-            message = self._nonfinite_message()
-            self.skipped.assign(0)  # Whoever mends the data trains on from here.
-            raise FloatingPointError(message)
+        for transform in dict.fromkeys([*self._plan.judges, *self.gradient_transforms]):
+            transform.finish(self)
         if int(native.read(self.iterations)):  # Without a step there is no average yet, only its zeros.
             super().finalize_variable_values(var_list)
 

@@ -69,6 +69,7 @@ _RESERVED = (
     "accumulation_phase",
     "effective_steps",
     "skipped",
+    "skipped_in_a_row",
     "transform",
     "extra",
 )

@@ -1,7 +1,9 @@
 """Gradient transforms around any optimizer."""
 
 from collections.abc import Sequence
+from functools import reduce
 from itertools import compress
+from operator import and_
 from typing import Any, Self
 
 import keras
@@ -11,6 +13,7 @@ from keras_neural_opt._core.tensors import Tensors, on_marked
 from keras_neural_opt.optimizers._checks import check_transforms
 from keras_neural_opt.optimizers._wrapper import Wrapper, export
 from keras_neural_opt.transforms import GradientContext, GradientTransform
+from keras_neural_opt.transforms._transform import judges
 
 
 @export
@@ -39,8 +42,9 @@ class WithTransforms(Wrapper):
 
     Note:
         The gradients are summed over replicas, and seen before the inner optimizer clips them or, with `nonfinite` of
-        ours, judges them: what a transform makes finite is stepped along, and transforms run in skipped steps, too.
-        State: that of the transforms, none of its own; bytes as they say.
+        ours, judges them: what a transform makes finite is stepped along, and transforms run in steps that it skips.
+        Where a transform itself leaves out a step, nothing changes. State: that of the transforms, none of
+        its own; bytes as they say.
 
     References:
         Neelakantan, Vilnis, Le, Sutskever, Kaiser, Kurach, Martens, Adding Gradient Noise Improves Learning for Very
@@ -62,22 +66,61 @@ class WithTransforms(Wrapper):
         for transform in self.gradient_transforms:
             transform.build(self, variables)
 
+    @property
+    def _steps_every_time(self) -> bool:
+        return not judges(self.gradient_transforms) and super()._steps_every_time
+
+    def _step(
+        self, own: list[Any], moved: list[Any], gradients: list[Any], variables: list[Any], given: list[int]
+    ) -> None:
+        if not judges(self.gradient_transforms):
+            super()._step(own, moved, gradients, variables, given)
+            return
+
+        def judged(local: list[Any]) -> list[Any]:
+            local = native.dense(local, moved)
+            return [*local, self._accepts(local, moved)]
+
+        def step() -> None:
+            mine = list(gradients)
+            changed = native.locally(self, moved, lambda local: self.before(local, moved), own)
+            for i, gradient in zip(given, changed, strict=True):
+                mine[i] = gradient
+            self.inner_optimizer.apply(mine, variables)
+
+        *own, taken = native.update(self, own, moved, judged)
+        native.step_when(taken, step, [*self.variables, *self._trainable_variables])
+
+    def _accepts(self, gradients: list[Any], variables: list[Any]) -> Any:
+        stepping, context = self._stepping(variables)
+        values = Tensors(compress(gradients, stepping))
+        return reduce(and_, [judge.accepts(values, context) for judge in judges(self.gradient_transforms)])
+
     def before(self, gradients: list[Any], variables: list[Any]) -> list[Any]:
         """Return the transformed gradients."""
-        # What is overwritten with its gradient, such as a scale of quantization, takes no step.
-        moved = [not self._overwrite_variable_with_gradient(v) for v in variables]
-        context = GradientContext(
-            list(compress(variables, moved)),
-            lambda: native.scalar(native.read(self.iterations)) + 1.0,
-            lambda: native.scalar(self.learning_rate),
-        )
+        stepping, context = self._stepping(variables)
 
         def transformed(values: Tensors) -> Tensors:
             for transform in self.gradient_transforms:
                 values = transform(values, context)
             return values
 
-        return list(on_marked(moved, transformed, Tensors(gradients)).tensors)
+        return list(on_marked(stepping, transformed, Tensors(gradients)).tensors)
+
+    def _stepping(self, variables: list[Any]) -> tuple[list[bool], GradientContext]:
+        # What is overwritten with its gradient, such as a scale of quantization, takes no step.
+        stepping = [not self._overwrite_variable_with_gradient(v) for v in variables]
+        context = GradientContext(
+            list(compress(variables, stepping)),
+            lambda: native.scalar(native.read(self.iterations)) + 1.0,
+            lambda: native.scalar(self.learning_rate),
+        )
+        return stepping, context
+
+    def finish(self, variables: list[Any]) -> None:
+        """Let the transforms say what a compiled step could not."""
+        for transform in self.gradient_transforms:
+            transform.finish(self)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor arguments, JSON-ready."""

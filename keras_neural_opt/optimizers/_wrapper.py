@@ -280,7 +280,7 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
         inner = self.inner_optimizer
         if isinstance(inner, Wrapper):
             return inner._steps_every_time
-        return not inner.gradient_accumulation_steps and getattr(inner, "nonfinite", "propagate") == "propagate"
+        return not inner.gradient_accumulation_steps and not getattr(inner, "skips_steps", False)
 
     # ---- What the inner optimizer answers
 

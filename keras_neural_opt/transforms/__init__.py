@@ -7,6 +7,8 @@ from keras_neural_opt.transforms._clip_by_block_rms import ClipByBlockRMS
 from keras_neural_opt.transforms._gradient_centralization import GradientCentralization
 from keras_neural_opt.transforms._gradient_noise import GradientNoise
 from keras_neural_opt.transforms._normalize_gradients import NormalizeGradients
+from keras_neural_opt.transforms._skip_large_updates import SkipLargeUpdates
+from keras_neural_opt.transforms._skip_non_finite import SkipNonFinite
 from keras_neural_opt.transforms._transform import GradientContext, GradientTransform
 
 __all__ = [
@@ -21,4 +23,6 @@ __all__ = [
     "GradientNoise",
     "GradientTransform",
     "NormalizeGradients",
+    "SkipLargeUpdates",
+    "SkipNonFinite",
 ]

@@ -57,9 +57,9 @@ class GradientTransform(Configurable):
     It sees gradients that are aggregated over replicas, averaged over accumulated micro-steps and unscaled. It must
     not update them in place: another reader may hold them.
 
-    Subclasses override `__call__`, and `build` if they have state. All state is created with
-    `optimizer.add_variable` or `optimizer.add_seed_generator`, so that it is saved, restored and sharded with the
-    optimizer's own.
+    Subclasses override `__call__`, `build` if they have state, and `accepts` if they may refuse a whole step. All state
+    is created with `optimizer.add_variable` or `optimizer.add_seed_generator`, so that it is saved, restored and
+    sharded with the optimizer's own.
 
     Example:
         >>> import keras_neural_opt as kno
@@ -89,6 +89,27 @@ class GradientTransform(Configurable):
         """
         raise NotImplementedError(f"{type(self).__name__} must override __call__(self, gradients, context)")
 
+    def accepts(self, gradients: Tensors, context: GradientContext) -> Any:
+        """Return whether this step is to be taken; if one transform refuses, only what this wrote is changed.
+
+        A class that overrides it is asked on every effective step, before any transform runs.
+
+        Args:
+            gradients: As before the first transform, also before clipping.
+            context: Variables, step, learning rate and the shared gradient norm.
+
+        Returns:
+            A boolean 0-d tensor, or a bool where it is known.
+        """
+        return True
+
+    def finish(self, optimizer: Any) -> None:
+        """Do what is to be done when `fit` ends, such as to raise what a compiled step could not.
+
+        Args:
+            optimizer: The optimizer that it was built for.
+        """
+
     def get_config(self) -> dict[str, Any]:
         """Return the constructor arguments, JSON-ready."""
         owner = type(self).__name__
@@ -104,3 +125,8 @@ class GradientTransform(Configurable):
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value!r}" for name, value in self.hyperparameters().items())
         return f"{type(self).__name__}({options})"
+
+
+def judges(transforms: Sequence[GradientTransform]) -> list[GradientTransform]:
+    """Return those that may refuse a step."""
+    return [x for x in transforms if type(x).accepts is not GradientTransform.accepts]

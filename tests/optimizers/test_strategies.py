@@ -27,8 +27,20 @@ def data():
     return x, x @ rng.normal(size=(5, 2)).astype("float32")
 
 
+def spoiled():
+    """The same with two samples, in two batches and on two replicas, that no step should follow."""
+    x, y = data()
+    y[17], y[46] = np.nan, 1e6
+    return x, y
+
+
 def trained(
-    make, build=contextlib.nullcontext, fit=contextlib.nullcontext, jit_compile=BACKEND != "torch", callbacks=list
+    make,
+    build=contextlib.nullcontext,
+    fit=contextlib.nullcontext,
+    jit_compile=BACKEND != "torch",
+    callbacks=list,
+    data=data,
 ):
     """Return the weights after two fits of two epochs, with the model built and fitted in the given scopes."""
     keras.utils.set_random_seed(3)
@@ -75,6 +87,18 @@ def transformed():
     )
 
 
+def skips():
+    return [kno.transforms.AutoClip(60), kno.transforms.SkipLargeUpdates(1e4), kno.transforms.SkipNonFinite(2)]
+
+
+def skipping_itself():
+    return kno.optimizers.Adam(0.01, gradient_transforms=skips())
+
+
+def native_skipping():
+    return kno.optimizers.with_transforms(keras.optimizers.Adam(0.01), skips())
+
+
 def plateaus_and_epochs():
     """A plateau in every second epoch: nothing improves by that much."""
     plateau = kno.callbacks.ReduceOnPlateau(monitor="loss", factor=0.3, patience=1, min_delta=10.0)
@@ -91,6 +115,14 @@ def test_mirrored_equals_one_device(mirrored, make):
     # Not compiled by XLA, which would draw other random numbers.
     one = trained(make, jit_compile=False)
     np.testing.assert_allclose(trained(make, mirrored.scope, jit_compile="auto"), one, **SAME)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [skipping_itself, native_skipping])
+def test_mirrored_leaves_out_the_steps_of_one_device(mirrored, make):
+    one = trained(make, data=spoiled)
+    np.testing.assert_allclose(trained(make, mirrored.scope, jit_compile="auto", data=spoiled), one, **SAME)
+    assert np.isfinite(one).all()
 
 
 @pytest.mark.slow
@@ -112,11 +144,18 @@ def test_mirrored_with_loss_scale_equals_one_device(mirrored):
 @pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "jax", reason="Keras distributes over devices on JAX")
 @pytest.mark.parametrize(
-    ("make", "callbacks"),
-    [(everything, list), (radam, list), (transformed, list), (scheduled, plateaus_and_epochs)],
-    ids=["everything", "radam", "transforms", "schedules and plateaus"],
+    ("make", "callbacks", "data"),
+    [
+        (everything, list, data),
+        (radam, list, data),
+        (transformed, list, data),
+        (skipping_itself, list, spoiled),
+        (native_skipping, list, spoiled),
+        (scheduled, plateaus_and_epochs, data),
+    ],
+    ids=["everything", "radam", "transforms", "skips", "skips around a native", "schedules and plateaus"],
 )
-def test_data_parallel_equals_one_device(make, callbacks):
+def test_data_parallel_equals_one_device(make, callbacks, data):
     import jax
 
     distribution = keras.distribution.DataParallel()
@@ -129,9 +168,9 @@ def test_data_parallel_equals_one_device(make, callbacks):
         return optimizer
 
     # The scope must also surround `fit`, or nothing is sharded and equality is no news.
-    weights = trained(noted, distribution.scope, distribution.scope, callbacks=callbacks)
+    weights = trained(noted, distribution.scope, distribution.scope, callbacks=callbacks, data=data)
     assert all(len(v.value.sharding.device_set) == 4 for v in sharded[0].variables)
-    np.testing.assert_allclose(weights, trained(make, callbacks=callbacks), **SAME)
+    np.testing.assert_allclose(weights, trained(make, callbacks=callbacks, data=data), **SAME)
 
 
 @pytest.mark.slow

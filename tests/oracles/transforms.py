@@ -38,6 +38,11 @@ def clipped_by_unit(
     return clipped
 
 
+def unless_larger(gradients: Sequence[Array], limit: float) -> list[Array] | None:
+    """Return the gradients, or None if their norm is above the limit."""
+    return list(gradients) if norm(gradients) <= limit else None
+
+
 class AutoClip:
     """Clip by a percentile of the last norms."""
 
