@@ -57,17 +57,28 @@ def selects(mask: Mask, variable: Any) -> bool:
     A list of patterns selects the variables whose path one of them is found in. A pattern that starts with `!` leaves
     such variables out, whatever the others say; a list of only such patterns selects all the rest.
     """
+    return judged(mask, variable)[0]
+
+
+def judged(mask: Mask, variable: Any) -> tuple[bool, str]:
+    """Return whether `mask` chooses `variable`, and why; without a mask there is nothing to say."""
     if mask is None:
-        return True
+        return True, ""
     if isinstance(mask, str):
-        return PRESETS[mask](variable)
+        chosen = PRESETS[mask](variable)
+        return chosen, "" if chosen else f"{mask!r} leaves it out"
     if callable(mask):
-        return bool(mask(variable))
+        chosen = bool(mask(variable))
+        return chosen, f"{getattr(mask, '__name__', type(mask).__name__)} says {chosen}"
     path = path_of(variable)
-    if any(re.search(pattern[1:], path) for pattern in mask if pattern.startswith("!")):
-        return False
+    for pattern in mask:
+        if pattern.startswith("!") and re.search(pattern[1:], path):
+            return False, f"{pattern!r} leaves it out"
     wanted = [pattern for pattern in mask if not pattern.startswith("!")]
-    return not wanted or any(re.search(pattern, path) for pattern in wanted)
+    for pattern in wanted:
+        if re.search(pattern, path):
+            return True, f"{pattern!r} is in its path"
+    return not wanted, f"none of {wanted} is in its path" if wanted else ""
 
 
 def leave_out(owner: str, mask: Mask, patterns: Sequence[str]) -> Mask:

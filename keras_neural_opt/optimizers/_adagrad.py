@@ -74,4 +74,4 @@ class Adagrad(RuleOptimizer):
 
     def fused(self, kernels: Any) -> Any:
         # The kernel adds weight decay to the gradient: that is not the decoupled kind.
-        return None if self.weight_decay and self.weight_decay_mode == "decoupled" else kernels.adagrad
+        return None if self.weight_decay and self.weight_decay_mode != "l2" else kernels.adagrad

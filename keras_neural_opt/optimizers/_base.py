@@ -28,6 +28,7 @@ from keras_neural_opt._core.backend import HOST_SCALARS, native
 from keras_neural_opt._core.branches import nothing
 from keras_neural_opt._core.counters import count, new_counter
 from keras_neural_opt._core.running import assign_copies, run
+from keras_neural_opt._core.scalars import maximum
 from keras_neural_opt._core.tensors import Scalar, Tensors, add_scaled, ema
 from keras_neural_opt.optimizers._checks import (
     LearningRateSchedule,
@@ -51,6 +52,7 @@ from keras_neural_opt.transforms._transform import judges
 
 # How many different sets of variables, as gradients of None make them, are remembered at a time.
 _MOST_LAYOUTS = 32
+_TINY = 1e-30
 _constraint = attrgetter("constraint")
 
 
@@ -91,7 +93,11 @@ class RuleOptimizer(KerasInterface):
             a list of regular expressions found in the variable's path (`"!..."` leaves out), or a function of the
             variable.
         weight_decay_mode: `"decoupled"` shrinks the variable by learning rate times coefficient, as Keras and AdamW;
-            `"l2"` adds coefficient times variable to the gradient, as `torch.optim.SGD` and `torch.optim.Adam`.
+            `"l2"` adds coefficient times variable to the gradient, as `torch.optim.SGD` and `torch.optim.Adam`;
+            `"corrected"` is decoupled, with the coefficient times the learning rate over its largest value so far, so
+            that weights before a norm do not grow when the rate falls (AdamC, https://arxiv.org/abs/2506.02285);
+            `"cautious"` is decoupled, of those elements only that the step does not move away from zero
+            (https://arxiv.org/abs/2510.12402).
         compile_update: On torch, whether an elementwise rule is compiled by `torch.compile` into one pass over the
             memory. It costs some seconds in the first step, and pays where variables are large, float32 or float64,
             and no fused kernel of torch computes the rule. Without a compiler the rule runs as it does otherwise, with
@@ -161,7 +167,7 @@ class RuleOptimizer(KerasInterface):
         )
         own = check_arguments(
             owner,
-            weight_decay_mode=choice(weight_decay_mode, ("decoupled", "l2")),
+            weight_decay_mode=choice(weight_decay_mode, ("decoupled", "l2", "corrected", "cautious")),
             nonfinite=choice(nonfinite, ("propagate", "skip", "raise")),
             compile_update=flag(compile_update),
             weight_decay_mask=masks.mask(weight_decay_mask),
@@ -244,6 +250,9 @@ class RuleOptimizer(KerasInterface):
             judge.build(self, variables)
             plan.counters |= judge.counters
             plan.judges.append(judge)
+        if self.weight_decay and self.weight_decay_mode == "corrected":
+            with native.on_host():
+                plan.counters["peak_learning_rate"] = self.add_variable((), name="peak_learning_rate", dtype="float32")
         plan.decayed = [masks.selects(self.weight_decay_mask, v) for v in variables]
         plan.marks = [self.marks(v) for v in variables]
         if self.use_ema:
@@ -401,7 +410,7 @@ class RuleOptimizer(KerasInterface):
         if layout.variables:
             for transform in (*self._clipping, *self.gradient_transforms):
                 gradients = transform(gradients, context)
-            coefficient = self._current(self.weight_decay) if self.weight_decay else None
+            coefficient = self._decay_coefficient(context.learning_rate) if self.weight_decay else None
             with self.at_this_step():
                 run(self._plan.step, layout, gradients, (context.learning_rate, context.step, coefficient))
         for gradient, variable in rows:
@@ -444,6 +453,15 @@ class RuleOptimizer(KerasInterface):
         elif callable(value) and not isinstance(value, keras.Variable):
             value = value()
         return native.scalar(value)
+
+    def _decay_coefficient(self, lr: Scalar) -> Scalar:
+        coefficient = self._current(self.weight_decay)
+        if self.weight_decay_mode != "corrected":
+            return coefficient
+        variable = self._plan.counters["peak_learning_rate"]
+        native.write([variable], [native.maximum(native.read(variable), lr)])
+        peak = maximum(maximum(native.scalar(native.read(variable)), lr), _TINY)
+        return coefficient * (lr / peak)
 
     def _average(self) -> None:
         """Update the moving average; every so often it replaces the variables."""

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from keras_neural_opt._core.tensors import Scalar, Tensors, decay, on_marked
+from keras_neural_opt._core.backend import native
+from keras_neural_opt._core.tensors import Scalar, Tensors, add_product, decay, on_marked
 
 
 class RuleStep:
@@ -46,7 +47,10 @@ class RuleStep:
 
     def kernel(self, kernels: Any) -> Callable[..., None] | None:
         """Return the one of the backend's fused kernels that computes exactly this, or None."""
-        kernel: Callable[..., None] | None = self._optimizer.fused(kernels) if self._has_kernel else None
+        optimizer = self._optimizer
+        if not self._has_kernel or (optimizer.weight_decay and optimizer.weight_decay_mode == "cautious"):
+            return None
+        kernel: Callable[..., None] | None = optimizer.fused(kernels)
         return kernel
 
     def __call__(
@@ -74,21 +78,31 @@ class RuleStep:
         # Declared elementwise, a rule may be run on parts of variables, where a norm would be wrong: it raises here.
         p, g, *slots = (kind(x, whole=not self.elementwise) for x in lists)
         options: dict[str, Any] = {name: [mark[name] for mark in marks] for name in marks[0]}
-        l2 = optimizer.weight_decay_mode == "l2"
+        mode = "none" if coefficient is None else optimizer.weight_decay_mode
+        apart = mode in ("none", "l2", "cautious")
         if optimizer.decay_in_rule:
-            given = 0.0 if l2 or coefficient is None else coefficient
-            options["decay"] = kind(given if marked else 0.0 for marked in decayed)
-        if coefficient is not None and l2:
+            options["decay"] = kind(0.0 if apart or not marked else coefficient for marked in decayed)
+        if mode == "l2":
             g = on_marked(decayed, lambda g, p: g + p * coefficient, g, p)
-        elif coefficient is not None and not optimizer.decay_in_rule:
+        elif not apart and not optimizer.decay_in_rule:
             p = on_marked(decayed, lambda p: decay(p, lr * coefficient), p)
+        old = on_marked(decayed, lambda p: p.map(native.snapshot), p) if mode == "cautious" else p
         g.borrowed = True
         new = as_tuple(optimizer.rule(p, g, lr, t, *slots, **options))
+        if mode == "cautious":
+            p = on_marked(decayed, lambda p, old: cautious_decay(p, old, lr * coefficient), new[0], old)
+            new = (p, *new[1:])
         if len(new) != 1 + len(slots):
             raise TypeError(
                 f"{self.name}.rule must return the variables and {len(slots)} slots; it returned {len(new)} values"
             )
         return [values.tensors for values in new]
+
+
+def cautious_decay(p: Tensors, old: Tensors, amount: Scalar) -> Tensors:
+    """Return `p - amount * old` where the step from `old` to `p` does not move away from 0. Consumes `p`."""
+    toward_zero = (old - p).sign() * old.sign()  # 1, -1, or 0 where there was no step or nothing to decay
+    return add_product(p, old, (toward_zero + 1.0).clip(0.0, 1.0), -amount)
 
 
 def as_tuple(results: Any) -> tuple[Tensors, ...]:

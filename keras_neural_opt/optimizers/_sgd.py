@@ -75,7 +75,7 @@ class SGD(RuleOptimizer):
 
     def fused(self, kernels: Any) -> Any:
         # The kernel adds weight decay to the gradient: with momentum that is not the decoupled kind.
-        decoupled = self.weight_decay and self.weight_decay_mode == "decoupled"
+        decoupled = self.weight_decay and self.weight_decay_mode != "l2"
         # Without momentum the kernel leaves the slot alone, which a schedule may fill again.
         stands_still = self.follows_schedules and not self.momentum
         if self.nesterov or stands_still or (self.momentum and decoupled):

@@ -64,6 +64,7 @@ def kept_wide(name: str) -> Slot:
 _RESERVED = (
     "iteration",
     "learning_rate",
+    "peak_learning_rate",
     "moving_average",
     "gradient_accumulator",
     "accumulation_phase",

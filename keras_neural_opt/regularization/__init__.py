@@ -1,3 +1,5 @@
-"""What keeps a model from learning its training data by heart: reports on decay and rates, presets of masks."""
+"""What keeps a model from learning its training data by heart: what an optimizer decays, and why."""
 
-__all__: list[str] = []
+from keras_neural_opt.regularization._summary import VariableSummary, summary
+
+__all__ = ["VariableSummary", "summary"]

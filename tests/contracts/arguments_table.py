@@ -92,7 +92,7 @@ BASE: dict[str, Kind] = {
     "gradient_accumulation_steps": integer(2).optional,
     "name": TEXT.optional,
     "weight_decay": NONNEGATIVE.optional,
-    "weight_decay_mode": choice("decoupled", "l2"),
+    "weight_decay_mode": choice("decoupled", "l2", "corrected", "cautious"),
     "weight_decay_mask": MASK,
     "nonfinite": choice("propagate", "skip", "raise"),
     "compile_update": FLAG,

@@ -15,6 +15,7 @@ from tests.contracts.subject import Subject
 from tests.oracles.cosine_annealing import CosineAnnealing
 
 DECAY = 0.4
+MODES = ("decoupled", "l2", "corrected", "cautious")
 
 
 @keras.saving.register_keras_serializable("tests")
@@ -64,10 +65,10 @@ def assert_decays(subject: Subject, optimizer: Any, wanted: set[str], mode: str 
 
 @contract()
 def decays_as_much_as_its_twin(subject: Subject) -> None:
-    """Decoupled and L2, by a number and along a schedule, with a schedule of the learning rate."""
+    """In each mode, by a number and along a schedule, with a schedule of the learning rate."""
     rate, twin_rate = schedules(subject)
     cosine = {"initial_learning_rate": DECAY, "decay_steps": 2 * STEPS}
-    for mode in ("decoupled", "l2"):
+    for mode in MODES:
         assert_equals_twin(subject, base={"weight_decay": DECAY, "weight_decay_mode": mode})
         assert_equals_twin(
             subject,
@@ -90,8 +91,9 @@ def decays_what_the_mask_says(subject: Subject) -> None:
     for mask, wanted in MASKS:
         optimizer = subject.make(weight_decay=DECAY, weight_decay_mask=mask)
         assert_decays(subject, optimizer, wanted)
-    masked = subject.make(weight_decay=DECAY, weight_decay_mask="no_norm_no_bias", weight_decay_mode="l2")
-    assert_decays(subject, masked, {"first/kernel", "second/kernel"}, "l2")
+    for mode in MODES[1:]:
+        masked = subject.make(weight_decay=DECAY, weight_decay_mask="no_norm_no_bias", weight_decay_mode=mode)
+        assert_decays(subject, masked, {"first/kernel", "second/kernel"}, mode)
 
 
 @contract()

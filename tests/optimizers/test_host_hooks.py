@@ -105,6 +105,17 @@ def test_accumulated_gradients_and_moving_averages_are_made_by_build():
         assert [tuple(v.shape) for v in made] == [tuple(v.shape) for v in variables]
 
 
+def test_what_keras_decays_and_which_optimizer_moves_a_variable():
+    kernel, bias = keras.Variable([1.0], name="kernel"), keras.Variable([1.0], name="bias")
+    optimizer = keras.optimizers.SGD(0.1, weight_decay=0.1)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    optimizer.build([kernel, bias])
+    assert [optimizer._use_weight_decay(v) for v in (kernel, bias)] == [True, False]
+    other = keras.optimizers.Adam()
+    several = keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(optimizer, {"bias": other}))
+    assert [several._optimizer_map(v) for v in (kernel, bias)] == [optimizer, other]
+
+
 def test_track_variable_makes_a_variable_the_optimizers_own():
     optimizer, _ = built()
     seed = keras.random.SeedGenerator(1)

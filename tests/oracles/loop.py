@@ -39,6 +39,7 @@ class Loop:
     average: list[Array] = field(default_factory=list)
     steps: int = 0
     skipped: int = 0
+    peak: float = 0.0
     _sums: list[Array] = field(default_factory=list)
     _micro_steps: int = 0
 
@@ -75,17 +76,22 @@ class Loop:
     def _effective_step(self, present: Sequence[int], gradients: list[Array]) -> None:
         lr, decay = _now(self.learning_rate, self.steps), _now(self.weight_decay, self.steps)
         self.steps += 1
-        own_decay = getattr(self.rule, "decay_in_rule", False)
+        own_decay, mode = getattr(self.rule, "decay_in_rule", False), self.weight_decay_mode
+        self.peak = max(self.peak, lr)
+        if mode == "corrected" and lr:
+            decay *= lr / self.peak
         for i, g in zip(present, self._clipped(gradients), strict=True):
             p, options = self.variables[i], {}
-            if self.decayed is None or self.decayed[i]:
-                if self.weight_decay_mode == "l2":
-                    g = g + decay * p
-                elif own_decay:
-                    options["decay"] = decay
-                else:
-                    p = p - lr * decay * p
+            old, decays = p, self.decayed is None or self.decayed[i]
+            if decays and mode == "l2":
+                g = g + decay * p
+            elif decays and mode != "cautious" and own_decay:
+                options["decay"] = decay
+            elif decays and mode != "cautious":
+                p = p - lr * decay * p
             p = self.rule.step(p, g, lr, self.steps, self.state[i], **options)
+            if decays and mode == "cautious":
+                p = p - lr * decay * old * ((old - p) * old >= 0)
             self.variables[i] = self.constraint(p) if self.constraint else p
         if self.use_ema:
             self._average()
