@@ -6,6 +6,7 @@ from keras_neural_opt.callbacks._progress import TrainingProgress
 from keras_neural_opt.callbacks._recalibrate_batch_norm import RecalibrateBatchNorm
 from keras_neural_opt.callbacks._reduce_on_plateau import ReduceOnPlateau
 from keras_neural_opt.callbacks._schedule_in_epochs import ScheduleInEpochs
+from keras_neural_opt.callbacks._training_monitor import TrainingMonitor
 
 __all__ = [
     "LearningRateFinder",
@@ -13,5 +14,6 @@ __all__ = [
     "RecalibrateBatchNorm",
     "ReduceOnPlateau",
     "ScheduleInEpochs",
+    "TrainingMonitor",
     "TrainingProgress",
 ]

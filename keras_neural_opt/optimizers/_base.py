@@ -37,6 +37,7 @@ from keras_neural_opt.optimizers._checks import (
     check_learning_rate,
     check_transforms,
 )
+from keras_neural_opt.optimizers._gradient_watch import GradientWatch
 from keras_neural_opt.optimizers._keras_interface import KerasInterface
 from keras_neural_opt.optimizers._layout import Layout
 from keras_neural_opt.optimizers._learning_rate import refuse_plateau
@@ -264,6 +265,9 @@ class RuleOptimizer(KerasInterface):
             transform.build(self, variables)
         plan.judges += judges(self.gradient_transforms)
         plan.transform_state = self.variables[before:]
+        plan.watch = self._plan.watch
+        if plan.watch:
+            plan.watch.build(self, variables)
         plan.pending, self._plan.pending = self._plan.pending, None
         self._plan = plan
         if plan.pending:
@@ -398,6 +402,8 @@ class RuleOptimizer(KerasInterface):
     def _effective_step(self, gradients: Tensors, layout: Layout, rows: Sequence[tuple[Any, Any]] = ()) -> None:
         t, lr = native.scalar(self.iterations) + 1.0, self._current(self._learning_rate)
         context = GradientContext(layout.variables, t, lr)
+        if self._plan.watch and layout.variables:
+            self._plan.watch.before(gradients, layout.variables)
         if not self._plan.judges:
             self._step(gradients, layout, context, rows)
             return
@@ -410,6 +416,8 @@ class RuleOptimizer(KerasInterface):
         if layout.variables:
             for transform in (*self._clipping, *self.gradient_transforms):
                 gradients = transform(gradients, context)
+            if self._plan.watch:
+                self._plan.watch.after(gradients, layout.variables)
             coefficient = self._decay_coefficient(context.learning_rate) if self.weight_decay else None
             with self.at_this_step():
                 run(self._plan.step, layout, gradients, (context.learning_rate, context.step, coefficient))
@@ -492,4 +500,5 @@ class _Plan:
         self.averaged: list[tuple[Any, Any]] = []
         self.transform_state: list[Any] = []
         self.judges: list[GradientTransform] = []
+        self.watch: GradientWatch | None = None
         self.pending: Any = None

@@ -11,6 +11,7 @@ from keras_neural_opt._core import masks
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.tensors import Tensors
 from keras_neural_opt.optimizers._checks import LearningRateSchedule, check_learning_rate, check_model
+from keras_neural_opt.optimizers._gradient_watch import GradientWatch
 from keras_neural_opt.optimizers._learning_rate import LearningRate
 from keras_neural_opt.optimizers._scheduled import ScheduledHyperparameters
 from keras_neural_opt.optimizers._state import NamedState
@@ -52,6 +53,16 @@ class KerasInterface(NamedState, ScheduledHyperparameters, LearningRate, keras.o
                 f"{type(self).__name__}.exclude_from_weight_decay must be called before the optimizer is built"
             )
         self.weight_decay_mask = mask
+
+    def watch_gradients(self) -> GradientWatch:
+        """Return what tells a monitor the norms of gradients; the first call is followed by a new compiled step."""
+        if self._plan.watch is None:
+            watch = GradientWatch()
+            if self.built:
+                watch.build(self, self._trainable_variables)
+            self._plan.watch = watch
+        watched: GradientWatch = self._plan.watch
+        return watched
 
     @property
     def _clipping(self) -> tuple[GradientTransform, ...]:

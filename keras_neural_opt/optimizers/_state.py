@@ -54,7 +54,8 @@ class NamedState:
             state |= {f"{name}.{i}": v for i, v in enumerate(variables) if v is not None}
         state |= plan.counters
         state |= {f"transform.{i}": v for i, v in enumerate(plan.transform_state)}
-        known = {id(v) for v in state.values()}
+        watch = getattr(plan, "watch", None)
+        known = {id(v) for v in (*state.values(), *(watch.variables if watch else ()))}
         return state | {f"extra.{i}": v for i, v in enumerate(v for v in self.own_variables if id(v) not in known)}
 
     def slots_of(self, name: str) -> list[Any]:

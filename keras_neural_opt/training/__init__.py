@@ -4,11 +4,13 @@ from keras_neural_opt.training._batch_norm import recalibrate_batch_norm
 from keras_neural_opt.training._find_batch_size import find_batch_size
 from keras_neural_opt.training._find_learning_rate import find_learning_rate
 from keras_neural_opt.training._learning_rate_range import LearningRateRange
+from keras_neural_opt.training._monitor import MonitorSample
 from keras_neural_opt.training._result import TrainingResult
 from keras_neural_opt.training._training_state import TrainingState
 
 __all__ = [
     "LearningRateRange",
+    "MonitorSample",
     "TrainingResult",
     "TrainingState",
     "find_batch_size",

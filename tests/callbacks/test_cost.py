@@ -53,6 +53,14 @@ def test_the_variables_are_handed_over_once_an_epoch(make: Any, monkeypatch: pyt
     assert handed_over(make(), monkeypatch) == EPOCHS
 
 
+def test_a_monitor_asks_for_them_around_its_samples_only(monkeypatch: pytest.MonkeyPatch):
+    # When a sample begins, and when it is there, which is once more at the end of an epoch.
+    monitor = callbacks.TrainingMonitor(every=6)
+    assert handed_over(monitor, monkeypatch) == EPOCHS * 4
+    assert len(monitor.samples) == EPOCHS * 2
+    assert keras.callbacks.CallbackList([monitor], add_history=True)._async_train
+
+
 def test_a_look_at_each_step_would_be_seen(monkeypatch: pytest.MonkeyPatch):
     assert handed_over(Looks(), monkeypatch) == EPOCHS * BATCHES
 
