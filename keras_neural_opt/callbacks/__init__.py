@@ -2,6 +2,7 @@
 
 from keras_neural_opt.callbacks._learning_rate_finder import LearningRateFinder
 from keras_neural_opt.callbacks._log_hyperparameters import LogHyperparameters
+from keras_neural_opt.callbacks._loss_curve_advisor import LossCurveAdvisor
 from keras_neural_opt.callbacks._progress import TrainingProgress
 from keras_neural_opt.callbacks._recalibrate_batch_norm import RecalibrateBatchNorm
 from keras_neural_opt.callbacks._reduce_on_plateau import ReduceOnPlateau
@@ -11,6 +12,7 @@ from keras_neural_opt.callbacks._training_monitor import TrainingMonitor
 __all__ = [
     "LearningRateFinder",
     "LogHyperparameters",
+    "LossCurveAdvisor",
     "RecalibrateBatchNorm",
     "ReduceOnPlateau",
     "ScheduleInEpochs",

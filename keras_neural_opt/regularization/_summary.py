@@ -25,6 +25,14 @@ class VariableSummary:
         rate_multiplier: What the learning rate is multiplied by, >= 0; 0 for what is not trained.
         trust_ratio: Whether a trust ratio, as of LARS and LAMB, scales its steps besides.
         penalty: The regularizer that its layer adds to the loss, in words; empty if there is none.
+
+    Example:
+        >>> import keras
+        >>> import keras_neural_opt as kno
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, kernel_regularizer="l2")])
+        >>> kernel, bias = kno.regularization.summary(model, keras.optimizers.Adam(), print_fn=lambda text: None)
+        >>> kernel.shape, kernel.reason, kernel.penalty
+        ((4, 3), 'weight_decay=None', 'L2(l2=0.01)')
     """
 
     path: str

@@ -1,6 +1,7 @@
 """Training in one call and what it returns; tools for trained models and for those to be trained."""
 
 from keras_neural_opt.training._batch_norm import recalibrate_batch_norm
+from keras_neural_opt.training._diagnosis import Finding, diagnose
 from keras_neural_opt.training._find_batch_size import find_batch_size
 from keras_neural_opt.training._find_learning_rate import find_learning_rate
 from keras_neural_opt.training._learning_rate_range import LearningRateRange
@@ -9,10 +10,12 @@ from keras_neural_opt.training._result import TrainingResult
 from keras_neural_opt.training._training_state import TrainingState
 
 __all__ = [
+    "Finding",
     "LearningRateRange",
     "MonitorSample",
     "TrainingResult",
     "TrainingState",
+    "diagnose",
     "find_batch_size",
     "find_learning_rate",
     "recalibrate_batch_norm",

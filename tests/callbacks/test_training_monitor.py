@@ -58,9 +58,8 @@ def expected(rate: float, clipnorm: float, every: int, floor: float, epochs: int
             factor = min(1.0, clipnorm / math.hypot(*norms))
             steps += 1
             new = [p - rate * factor * g for p, g in zip(values, gradients, strict=True)]
-            rms = [
-                [np.sqrt(np.mean(a**2)) for a in b] for b in (values, [n - p for n, p in zip(new, values, strict=True)])
-            ]
+            moved = [n - p for n, p in zip(new, values, strict=True)]
+            rms = [[np.sqrt(np.mean(a**2)) for a in arrays] for arrays in (values, moved)]
             if (batch * k) % every == 0:
                 ratios = [moved / max(size, floor) for size, moved in zip(*rms, strict=True)]
                 samples.append({"step": steps, "norms": norms, "factor": factor, "ratios": ratios})
