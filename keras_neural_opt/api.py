@@ -255,7 +255,8 @@ def train_neural_network(
         loss: For a Keras model that is not compiled: its loss. Defaults to the compiled one.
         shuffle: Whether arrays and each `PyDataset` are shuffled in each epoch. Defaults to True.
         early_stopping_patience: Stop after that many epochs in which the validation loss, or without validation data
-            the loss, reached no new minimum, and return the weights of the best epoch. Defaults to None: never.
+            the loss, reached no new minimum; weights and optimizer are then those of the best epoch. Defaults to None:
+            never.
         steps_per_epoch: Batches in an epoch, for data that does not know its length. Defaults to None.
         validation_steps: The same for the validation data.
         run_eagerly: Whether the functions run uncompiled. Defaults to None: if there is a gradient function. With

@@ -8,8 +8,10 @@ from keras_neural_opt.callbacks._recalibrate_batch_norm import RecalibrateBatchN
 from keras_neural_opt.callbacks._reduce_on_plateau import ReduceOnPlateau
 from keras_neural_opt.callbacks._schedule_in_epochs import ScheduleInEpochs
 from keras_neural_opt.callbacks._training_monitor import TrainingMonitor
+from keras_neural_opt.training._early_stopping import EarlyStopping
 
 __all__ = [
+    "EarlyStopping",
     "LearningRateFinder",
     "LogHyperparameters",
     "LossCurveAdvisor",

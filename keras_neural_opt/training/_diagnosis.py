@@ -179,7 +179,7 @@ def _overfits(losses: Sequence[float], validation: Sequence[float]) -> Finding |
         f" while the training loss fell from {losses[best]:.4g} to {losses[-1]:.4g}"
     )
     remedy = (
-        "Stop there (keras.callbacks.EarlyStopping with restore_best_weights); more weight_decay"
+        "Stop there (callbacks.EarlyStopping); more weight_decay"
         " (weight_decay_mask='no_norm_no_bias'); dropout that grows (layers.ScheduledDropout with"
         " schedules.CurriculumDropout, or callbacks.AdaptiveDropoutRate); more or augmented data."
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_neural_opt import optimizers
 from keras_neural_opt.training._data import Data, count_batches, fit_arguments, is_dataset
+from keras_neural_opt.training._early_stopping import EarlyStopping
 from keras_neural_opt.training._epochs import count_epochs
 from keras_neural_opt.training._function_model import FunctionModel
 from keras_neural_opt.training._result import TrainingResult
@@ -160,4 +161,4 @@ def _fit(model: Any, data: Data, callbacks: Sequence[Any], settings: Settings) -
 
 def _early_stopping(data: Data, patience: int) -> Any:
     monitor = "loss" if data.validation is None else "val_loss"
-    return keras.callbacks.EarlyStopping(monitor, mode="min", patience=patience, restore_best_weights=True)
+    return EarlyStopping(monitor=monitor, mode="min", patience=patience)
