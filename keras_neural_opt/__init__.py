@@ -59,6 +59,7 @@ __all__ = [
     "l2_penalty",
     "layers",
     "optimizers",
+    "recommend",
     "regularization",
     "scale_learning_rate",
     "schedules",
@@ -124,6 +125,7 @@ if not _is_script or "keras_neural_opt.cli" in sys.modules:
         get_final_weights,
         get_training_history,
         l2_penalty,
+        recommend,
         scale_learning_rate,
         train_neural_network,
     )

@@ -18,6 +18,7 @@ from keras_neural_opt.training import TrainingResult, find_batch_size, find_lear
 from keras_neural_opt.training._convergence import final_loss, has_converged, history_of
 from keras_neural_opt.training._data import Data
 from keras_neural_opt.training._penalty import l2_norm_squared
+from keras_neural_opt.training._recommendation import Recommendation, recommended
 from keras_neural_opt.training._settings import Settings
 from keras_neural_opt.training._train import train
 
@@ -71,6 +72,7 @@ __all__ = [
     "get_final_weights",
     "get_training_history",
     "l2_penalty",
+    "recommend",
     "scale_learning_rate",
     "train_neural_network",
 ]
@@ -408,3 +410,43 @@ def l2_penalty(weights: Any, strength: float) -> Any:
         With Adam and its kin a penalty in the loss is not weight decay: see `weight_decay`.
     """
     return l2_norm_squared(weights) * strength
+
+
+def recommend(model: Any, data: Any = None, batch_size: int | None = None, budget: int | None = None) -> Recommendation:
+    """Return how to train a model: optimizer, rate, schedule, clipping and decay, each with its reason.
+
+    A place to begin, by what the model is made of: convolutions with batch norms, recurrent layers, attention, depth
+    without norms; by the size of its batches; by how many samples there are for its parameters.
+
+    Args:
+        model: A built Keras model; it is not changed.
+        data: The training data, as `train_neural_network` takes it. Defaults to None: nothing is said of dropout, and
+            the schedule counts epochs in `train_neural_network` alone.
+        batch_size: Samples a step, >= 1. Defaults to None: 32.
+        budget: How many epochs the training may take, >= 1. Defaults to None: unknown, so that the rate waits for a
+            plateau of the validation loss.
+
+    Returns:
+        Its `arguments` are those of `create_neural_optimizer`; `build()` returns the optimizer and `table()` prints
+        the reasons.
+
+    Raises:
+        ValueError: The model is not built or has nothing to train, or an argument breaks its rule.
+
+    Example:
+        >>> import keras
+        >>> import keras_neural_opt as kno
+        >>> layers = [keras.layers.Conv2D(8, 3), keras.layers.BatchNormalization(), keras.layers.Dense(10)]
+        >>> model = keras.Sequential([keras.Input((8, 8, 1)), *layers])
+        >>> advice = kno.recommend(model, batch_size=256, budget=90)
+        >>> advice.optimizer.name, advice.optimizer.options["learning_rate"]
+        ('sgd', 0.1)
+        >>> optimizer = kno.create_neural_optimizer(**advice.arguments)
+
+    References:
+        Goyal et al., Accurate, Large Minibatch SGD, 2017, https://arxiv.org/abs/1706.02677
+
+        He et al., Bag of Tricks for Image Classification with Convolutional Neural Networks, 2019,
+        https://arxiv.org/abs/1812.01187
+    """
+    return recommended(model, data, batch_size, budget)

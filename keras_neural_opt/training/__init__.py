@@ -6,13 +6,16 @@ from keras_neural_opt.training._find_batch_size import find_batch_size
 from keras_neural_opt.training._find_learning_rate import find_learning_rate
 from keras_neural_opt.training._learning_rate_range import LearningRateRange
 from keras_neural_opt.training._monitor import MonitorSample
+from keras_neural_opt.training._recommendation import Advice, Recommendation
 from keras_neural_opt.training._result import TrainingResult
 from keras_neural_opt.training._training_state import TrainingState
 
 __all__ = [
+    "Advice",
     "Finding",
     "LearningRateRange",
     "MonitorSample",
+    "Recommendation",
     "TrainingResult",
     "TrainingState",
     "diagnose",
