@@ -239,7 +239,15 @@ def test_every_scheduler_takes_the_spellings_of_torch(name: str):
 def test_every_schedule_has_a_scheduler():
     made = {f"create_{name}_scheduler" for name in SCHEDULERS}
     assert made == {name for name in api.__all__ if name.endswith("_scheduler")}
-    of_other_things = {"OneCycleMomentum", "Product", "Scaled", "Schedule"}
+    of_other_things = {
+        "OneCycleMomentum",
+        "Product",
+        "Scaled",
+        "Schedule",
+        "CurriculumDropout",
+        "EarlyDropout",
+        "LateDropout",
+    }
     base = keras.optimizers.schedules.LearningRateSchedule
     public = [getattr(schedules, name) for name in schedules.__all__]
     classes = {x.__name__ for x in public if isinstance(x, type) and issubclass(x, base)}

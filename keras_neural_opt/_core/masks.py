@@ -20,8 +20,8 @@ PRESETS: dict[str, Callable[[Any], bool]] = {
 
 
 def path_of(variable: Any) -> str:
-    """Return the path of a Keras variable, or the name of a native one."""
-    return str(getattr(variable, "path", variable.name))
+    """Return the path of a Keras variable, or the name of what has none: a native one, a layer made at once."""
+    return str(getattr(variable, "path", None) or variable.name)
 
 
 def _name(variable: Any) -> str:

@@ -1,5 +1,6 @@
 """Callbacks for `fit`."""
 
+from keras_neural_opt.callbacks._dropout_scheduler import DropoutScheduler
 from keras_neural_opt.callbacks._learning_rate_finder import LearningRateFinder
 from keras_neural_opt.callbacks._log_hyperparameters import LogHyperparameters
 from keras_neural_opt.callbacks._loss_curve_advisor import LossCurveAdvisor
@@ -11,6 +12,7 @@ from keras_neural_opt.callbacks._training_monitor import TrainingMonitor
 from keras_neural_opt.training._early_stopping import EarlyStopping
 
 __all__ = [
+    "DropoutScheduler",
     "EarlyStopping",
     "LearningRateFinder",
     "LogHyperparameters",

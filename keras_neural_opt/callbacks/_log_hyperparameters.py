@@ -5,13 +5,15 @@ from typing import Any
 import keras
 
 from keras_neural_opt._core.nested import innermost
+from keras_neural_opt.layers._scheduled_rate import scheduled_layers
 
 
 class LogHyperparameters(keras.callbacks.Callback):
     """Writes the learning rate, and every other hyperparameter that follows a schedule, into the logs of each epoch.
 
     From there they go into the history and, where this callback stands before it, into TensorBoard. Several optimizers,
-    of a `MultiOptimizer`, put their names in front.
+    of a `MultiOptimizer`, put their names in front. The rate of a dropout layer that follows a schedule is there as
+    `<layer>/rate`.
 
     Example:
         >>> import keras
@@ -25,7 +27,8 @@ class LogHyperparameters(keras.callbacks.Callback):
         {'learning_rate': [0.05, 0.005], 'momentum': [0.9, 0.9]}
 
     Note:
-        They are those of the next step. It looks at the optimizer once an epoch only, which costs a step nothing.
+        They are those of the next step; a layer's is that of its latest. It looks once an epoch only, which costs a
+        step nothing.
     """
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -41,6 +44,9 @@ class LogHyperparameters(keras.callbacks.Callback):
         for optimizer, values in found.items():
             for name, value in values.items():
                 logs[name if len(found) == 1 else f"{optimizer}/{name}"] = value
+        for layer in scheduled_layers(self.model):
+            if layer.schedule is not None:
+                logs[f"{layer.name}/rate"] = _number(layer.rate)
 
 
 def _number(value: Any) -> float:

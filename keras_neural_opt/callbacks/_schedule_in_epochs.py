@@ -11,8 +11,8 @@ from keras_neural_opt.training._epochs import count_epochs
 class ScheduleInEpochs(keras.callbacks.Callback):
     """Lets schedules with `unit="epoch"` count epochs, when `fit` starts.
 
-    The schedules of the optimizer, and of those inside it, are replaced by what their `in_steps` returns, once: in a
-    later `fit` they count steps of the length that they learned in the first.
+    The schedules of the optimizer, of those inside it, and of dropout layers are replaced by what their `in_steps`
+    returns, once: in a later `fit` they count steps of the length that they learned in the first. Layers count batches.
 
     Args:
         steps_per_epoch: Calls of the optimizer in an epoch. Defaults to None: as many as `fit` has batches.
@@ -40,5 +40,5 @@ class ScheduleInEpochs(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Replace the schedules, before the first step is compiled."""
         batches = self._steps_per_epoch or self.params["steps"]
-        if count_epochs(type(self).__name__, self.model.optimizer, batches):
+        if count_epochs(type(self).__name__, self.model.optimizer, batches, self.model):
             self.model.make_train_function(force=True)  # An earlier `fit` may have compiled one.

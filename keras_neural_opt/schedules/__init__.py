@@ -3,11 +3,14 @@
 from keras_neural_opt.schedules._constant import Constant
 from keras_neural_opt.schedules._cosine_annealing import CosineAnnealing
 from keras_neural_opt.schedules._cosine_annealing_warm_restarts import CosineAnnealingWarmRestarts
+from keras_neural_opt.schedules._curriculum_dropout import CurriculumDropout
 from keras_neural_opt.schedules._cyclical import Cyclical
+from keras_neural_opt.schedules._early_dropout import EarlyDropout
 from keras_neural_opt.schedules._exponential_decay import ExponentialDecay
 from keras_neural_opt.schedules._figure import schedule_figure
 from keras_neural_opt.schedules._inverse_square_root import InverseSquareRoot
 from keras_neural_opt.schedules._join import Join
+from keras_neural_opt.schedules._late_dropout import LateDropout
 from keras_neural_opt.schedules._linear_decay import LinearDecay
 from keras_neural_opt.schedules._multi_step_decay import MultiStepDecay
 from keras_neural_opt.schedules._noam import Noam
@@ -26,10 +29,13 @@ __all__ = [
     "Constant",
     "CosineAnnealing",
     "CosineAnnealingWarmRestarts",
+    "CurriculumDropout",
     "Cyclical",
+    "EarlyDropout",
     "ExponentialDecay",
     "InverseSquareRoot",
     "Join",
+    "LateDropout",
     "LinearDecay",
     "MultiStepDecay",
     "Noam",

@@ -35,7 +35,7 @@ def train(
     batches = _batches(data.training, settings)
     is_model = isinstance(model_or_loss, keras.Model)
     (_check_model if is_model else _check_functions)(model_or_loss, gradient_function, initial_weights, loss)
-    count_epochs(OWNER, optimizer, batches)
+    count_epochs(OWNER, optimizer, batches, model_or_loss if is_model else None)
     if settings.seed is not None:
         keras.utils.set_random_seed(settings.seed)
     if is_model:

@@ -171,6 +171,16 @@ SPECS = (
         },
     ),
     ScheduleSpec(
+        schedules.CurriculumDropout,
+        oracles.curriculum_dropout,
+        (
+            {"rate": 0.3, "total_steps": 30},
+            {"rate": 0.9, "total_steps": 11, "steepness": 1.0},
+            {"rate": 0.3, "total_steps": LONG},
+        ),
+        {"rate": FRACTION, "total_steps": COUNT, "steepness": POSITIVE},
+    ),
+    ScheduleSpec(
         schedules.Cyclical,
         oracles.cyclical,
         (
@@ -201,6 +211,17 @@ SPECS = (
         },
     ),
     ScheduleSpec(
+        schedules.EarlyDropout,
+        oracles.early_dropout,
+        (
+            {"rate": 0.3, "cutoff_steps": 7},
+            {"rate": 0.3, "cutoff_steps": 7, "curve": "linear"},
+            {"rate": 0.3, "cutoff_steps": LONG},
+            {"rate": 0.3, "cutoff_steps": LONG, "curve": "linear"},
+        ),
+        {"rate": FRACTION, "cutoff_steps": COUNT, "curve": choice("constant", "linear")},
+    ),
+    ScheduleSpec(
         schedules.ExponentialDecay,
         oracles.exponential_decay,
         (
@@ -224,6 +245,12 @@ SPECS = (
             {"schedules": [schedules.LinearDecay(0.1, 5, 0.3), _NATIVE, 0.05], "boundaries": [6, 17]},
         ),
         {"schedules": SCHEDULES, "boundaries": INCREASING},
+    ),
+    ScheduleSpec(
+        schedules.LateDropout,
+        oracles.late_dropout,
+        ({"rate": 0.3, "start_steps": 7}, {"rate": 0.3, "start_steps": LONG}),
+        {"rate": FRACTION, "start_steps": COUNT},
     ),
     ScheduleSpec(
         schedules.LinearDecay,

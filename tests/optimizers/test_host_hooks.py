@@ -383,6 +383,10 @@ def test_a_batch_norm_can_be_listened_to():
     norm = keras.layers.BatchNormalization()
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2), norm])
     assert norm in list(model._flatten_layers(include_self=False))
+    around = keras.Sequential([model])
+    assert norm in list(around._flatten_layers())
+    assert model in list(around._flatten_layers(include_self=False, recursive=False))
+    assert norm not in list(around._flatten_layers(include_self=False, recursive=False))
     seen, call = [], norm.call
 
     def listening(inputs, training=None, mask=None):

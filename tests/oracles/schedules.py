@@ -72,6 +72,24 @@ def multi_step_decay(initial_learning_rate: float, milestones: Sequence[int], de
     return lambda step: initial_learning_rate * decay_rate ** sum(milestone <= step for milestone in milestones)
 
 
+def curriculum_dropout(rate: float, total_steps: int, steepness: float = 10.0) -> Twin:
+    kept = 1 - rate
+    return lambda step: 1 - ((1 - kept) * math.exp(-steepness * step / total_steps) + kept)
+
+
+def early_dropout(rate: float, cutoff_steps: int, curve: str = "constant") -> Twin:
+    def value(step: int) -> float:
+        if step >= cutoff_steps:
+            return 0.0
+        return rate if curve == "constant" else rate * (cutoff_steps - step) / cutoff_steps
+
+    return value
+
+
+def late_dropout(rate: float, start_steps: int) -> Twin:
+    return lambda step: rate if step >= start_steps else 0.0
+
+
 def inverse_square_root(initial_learning_rate: float, timescale: int = 10_000) -> Twin:
     return lambda step: initial_learning_rate * math.sqrt(timescale / (timescale + step))
 
