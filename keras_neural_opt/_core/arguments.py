@@ -56,6 +56,11 @@ def positive_fraction(value: Any) -> Argument:
     return _number(value, "a number in (0, 1]", lambda x: 0.0 < x <= 1.0)
 
 
+def open_fraction(value: Any) -> Argument:
+    """A number between 0 and 1, neither of them."""
+    return _number(value, "a number in (0, 1)", lambda x: 0.0 < x < 1.0)
+
+
 def percentage(value: Any) -> Argument:
     """A number of hundredths that may be all but not none, such as a percentile."""
     return _number(value, "a number in (0, 100]", lambda x: 0.0 < x <= 100.0)
@@ -74,6 +79,11 @@ def nonnegative(value: Any) -> Argument:
 def negative(value: Any) -> Argument:
     """A number below 0."""
     return _number(value, "a number < 0", lambda x: x < 0.0)
+
+
+def finite(value: Any) -> Argument:
+    """Any number but an infinite one or NaN."""
+    return _number(value, "a finite number", lambda x: True)
 
 
 def integer(value: Any, minimum: int, maximum: int | None = None) -> Argument:

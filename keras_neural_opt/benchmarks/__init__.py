@@ -1,5 +1,7 @@
 """Benchmarks whose figures the documentation shows."""
 
+from keras_neural_opt.benchmarks._dropout import dropout
+from keras_neural_opt.benchmarks._dropout_figure import dropout_figure
 from keras_neural_opt.benchmarks._fit import fit
 from keras_neural_opt.benchmarks._range_test import range_test
 from keras_neural_opt.benchmarks._range_test_figure import range_test_figure
@@ -16,6 +18,8 @@ from keras_neural_opt.benchmarks._wrappers import wrappers
 
 __all__ = [
     "batch_size_figure",
+    "dropout",
+    "dropout_figure",
     "environment",
     "fit",
     "losses",

@@ -1,5 +1,6 @@
 """Callbacks for `fit`."""
 
+from keras_neural_opt.callbacks._adaptive_dropout_rate import AdaptiveDropoutRate
 from keras_neural_opt.callbacks._dropout_scheduler import DropoutScheduler
 from keras_neural_opt.callbacks._learning_rate_finder import LearningRateFinder
 from keras_neural_opt.callbacks._log_hyperparameters import LogHyperparameters
@@ -12,6 +13,7 @@ from keras_neural_opt.callbacks._training_monitor import TrainingMonitor
 from keras_neural_opt.training._early_stopping import EarlyStopping
 
 __all__ = [
+    "AdaptiveDropoutRate",
     "DropoutScheduler",
     "EarlyStopping",
     "LearningRateFinder",

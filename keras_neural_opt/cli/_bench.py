@@ -5,23 +5,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from keras_neural_opt.cli import _bench_range_test, _bench_train
+from keras_neural_opt.cli import _bench_dropout, _bench_range_test, _bench_train
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the sub-command."""
     parser.add_argument(
         "what",
-        choices=["step", "fit", "train", "range-test", "wrappers", "schedules", "sparse-rows"],
+        choices=["step", "fit", "train", "range-test", "wrappers", "schedules", "sparse-rows", "dropout"],
         help="step: one step against the backend's best peers; fit: an epoch of model.fit against Keras' Adam;"
         " train: steps and time to a target on real tasks, on jax; range-test: what find_learning_rate suggests,"
         " against the best of a grid; wrappers, schedules: what they add;"
-        " sparse-rows: an embedding's update, on tensorflow",
+        " sparse-rows: an embedding's update, on tensorflow; dropout: what dropout that is trained finds on MNIST",
     )
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds; default %(default)s")
     parser.add_argument("--threads", type=int, help="processors to use; default all")
     parser.add_argument(
-        "--out", type=Path, help="write the figures to this JSON file; train, range-test: into this folder"
+        "--out", type=Path, help="write the figures to this JSON file; train, range-test, dropout: into this folder"
     )
     parser.add_argument("--picture", type=Path, help="step: write a picture to this SVG file")
     parser.add_argument("--optimizer", action="append", default=[], help="step, train: which, repeatable; default all")
@@ -59,8 +59,9 @@ def run(options: argparse.Namespace) -> None:
 
     if options.picture and options.what != "step":
         raise ValueError("--picture goes with step")
-    if options.what in ("train", "range-test"):
-        (_bench_train if options.what == "train" else _bench_range_test).run(options)
+    with_tasks = {"train": _bench_train, "range-test": _bench_range_test, "dropout": _bench_dropout}
+    if options.what in with_tasks:
+        with_tasks[options.what].run(options)
         return
     console = Console()
     with Progress(console=console, transient=True) as progress:

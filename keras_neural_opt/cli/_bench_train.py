@@ -14,9 +14,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="train, range-test: which, repeatable; default all four, of range-test without cifar10",
     )
-    parser.add_argument("--seeds", type=int, default=3, help="train, range-test: how many; default %(default)s")
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="train, range-test, dropout: how many; default %(default)s"
+    )
     parser.add_argument("--full", action="store_true", help="train: tune on a finer and wider grid")
-    parser.add_argument("--data", help="train, range-test: the folder of data sets; default KNO_DATA")
+    parser.add_argument("--data", help="train, range-test, dropout: the folder of data sets; default KNO_DATA")
 
 
 def run(options: argparse.Namespace) -> None:
