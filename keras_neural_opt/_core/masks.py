@@ -35,6 +35,17 @@ def mask(value: Any) -> Argument:
     return Argument(value, rule, _convert, did_you_mean(value, PRESETS))
 
 
+def patterns(value: Any) -> Argument:
+    """A choice of variables or layers by path alone: None (all) or a list of patterns."""
+
+    def convert(given: Any) -> Mask:
+        if given is not None and not isinstance(given, (list, tuple)):
+            raise ValueError
+        return _convert(given)
+
+    return Argument(value, "None or a list of regular expressions", convert)
+
+
 def _convert(value: Any) -> Mask:
     if value is None or callable(value) or (isinstance(value, str) and value in PRESETS):
         return value

@@ -2,6 +2,8 @@
 
 from keras_neural_opt.callbacks._adaptive_dropout_rate import AdaptiveDropoutRate
 from keras_neural_opt.callbacks._dropout_scheduler import DropoutScheduler
+from keras_neural_opt.callbacks._effective_learning_rate import EffectiveLearningRate
+from keras_neural_opt.callbacks._freeze_batch_norm import FreezeBatchNorm
 from keras_neural_opt.callbacks._learning_rate_finder import LearningRateFinder
 from keras_neural_opt.callbacks._log_hyperparameters import LogHyperparameters
 from keras_neural_opt.callbacks._loss_curve_advisor import LossCurveAdvisor
@@ -16,6 +18,8 @@ __all__ = [
     "AdaptiveDropoutRate",
     "DropoutScheduler",
     "EarlyStopping",
+    "EffectiveLearningRate",
+    "FreezeBatchNorm",
     "LearningRateFinder",
     "LogHyperparameters",
     "LossCurveAdvisor",

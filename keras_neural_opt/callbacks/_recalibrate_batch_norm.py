@@ -17,6 +17,7 @@ class RecalibrateBatchNorm(keras.callbacks.Callback):
         data: The training inputs, or a dataset.
         batch_size: Samples a batch, where `data` is arrays. Defaults to 32.
         steps: None for all of the data, or the largest number of batches.
+        fraction: The part of all samples that these are; the old statistics speak for the others. Defaults to 1.
 
     Example:
         >>> import keras
@@ -28,9 +29,9 @@ class RecalibrateBatchNorm(keras.callbacks.Callback):
         >>> history = model.fit(x, x[:, :1], callbacks=[kno.callbacks.RecalibrateBatchNorm(x)], epochs=3, verbose=0)
     """
 
-    def __init__(self, data: Any, batch_size: int = 32, steps: int | None = None) -> None:
+    def __init__(self, data: Any, batch_size: int = 32, steps: int | None = None, fraction: float = 1.0) -> None:
         super().__init__()
-        self._arguments = data, batch_size, steps
+        self._arguments = data, batch_size, steps, fraction
 
     def on_train_end(self, logs: Any = None) -> None:
         """Recalibrate the model, whose weights are final now."""

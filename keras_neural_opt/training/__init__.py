@@ -8,6 +8,7 @@ from keras_neural_opt.training._learning_rate_range import LearningRateRange
 from keras_neural_opt.training._monitor import MonitorSample
 from keras_neural_opt.training._recommendation import Advice, Recommendation
 from keras_neural_opt.training._result import TrainingResult
+from keras_neural_opt.training._scale_invariant import scale_invariant_weights
 from keras_neural_opt.training._training_state import TrainingState
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "find_batch_size",
     "find_learning_rate",
     "recalibrate_batch_norm",
+    "scale_invariant_weights",
 ]

@@ -7,14 +7,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_neural_opt._core.arguments import integer, optional
+from keras_neural_opt._core.arguments import integer, optional, positive_fraction
 from keras_neural_opt._core.backend import native
 from keras_neural_opt.training._data import is_dataset
+from keras_neural_opt.training._frozen_batch_norm import batch_norms, is_frozen
 
 OWNER = "recalibrate_batch_norm"
 
 
-def recalibrate_batch_norm(model: keras.Model, data: Any, batch_size: int = 32, steps: int | None = None) -> int:
+def recalibrate_batch_norm(
+    model: keras.Model, data: Any, batch_size: int = 32, steps: int | None = None, fraction: float = 1.0
+) -> int:
     r"""Set the means and variances of every batch norm to those of the data (Wu and Johnson, 2021).
 
     The moving averages that training leaves belong to weights that are gone: after weight averaging they are wrong
@@ -26,14 +29,17 @@ def recalibrate_batch_norm(model: keras.Model, data: Any, batch_size: int = 32, 
         \sigma^2 = \frac{1}{N} \sum_b n_b (\sigma_b^2 + \mu_b^2) - \mu^2
 
     In each batch the norms take the batch's own statistics, as in training; everything else, such as dropout, does
-    what it does in inference.
+    what it does in inference. Masked elements do not count. Sample weights are not looked at, as in training.
 
     Args:
         model: A model. Its frozen batch norms keep theirs.
         data: Inputs as the model takes them, an array or a structure of arrays; or a dataset (`tf.data`,
             `keras.utils.PyDataset`, torch `DataLoader`, generator) of inputs or of `(x, y)` tuples.
-        batch_size: Samples a batch, >= 1, where `data` is arrays. Defaults to 32. Take that of the training.
+        batch_size: Samples a batch, >= 1, where `data` is arrays. Defaults to 32. Take that of the training; of a
+            training on several replicas that of one, unless the norms are synchronized.
         steps: None for all of the data, or the largest number of batches, >= 1.
+        fraction: The part in (0, 1] of all samples that these are; the old statistics speak for the others. 1/k for the
+            k-th of k equal parts gives the statistics of all parts, with the first part's 1. Defaults to 1.
 
     Returns:
         The number of batch norms that were set. Without any the data is not read.
@@ -53,20 +59,19 @@ def recalibrate_batch_norm(model: keras.Model, data: Any, batch_size: int = 32, 
 
     Note:
         `torch.optim.swa_utils.update_bn` takes the mean of the batches' variances, without the variance between them,
-        and runs dropout.
+        and runs dropout. `fvcore.nn.update_bn_stats` gives the same as this, with `num_iters` for `steps`. Under
+        `tf.distribute` all replicas get the same statistics; in `fit` Keras lets those of norms that are not
+        synchronized drift apart.
 
     References:
         Wu, Johnson, Rethinking "Batch" in BatchNorm, 2021, https://arxiv.org/abs/2105.07576
     """
     integer(batch_size, 1).check(OWNER, "batch_size")
     optional(integer(steps, 1)).check(OWNER, "steps")
+    positive_fraction(fraction).check(OWNER, "fraction")
     if not isinstance(model, keras.Model):
         raise ValueError(f"{OWNER}.model must be a Keras model; received {model!r}")
-    norms = [
-        layer
-        for layer in model._flatten_layers(include_self=False)
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
-    ]
+    norms = [layer for layer in batch_norms(model) if not is_frozen(layer)]
     if not norms:
         return 0
     if not all(layer.built for layer in norms):
@@ -85,7 +90,7 @@ def recalibrate_batch_norm(model: keras.Model, data: Any, batch_size: int = 32, 
     if not all(each.count for each in sums):
         raise ValueError(f"{OWNER}.data must have samples that reach every batch norm; received none")
     for each in sums:
-        each.assign()
+        each.assign(fraction)
     return len(norms)
 
 
@@ -125,11 +130,15 @@ class _Sums:
             layer.moving_mean.assign(before[0])
             layer.moving_variance.assign(before[1])
 
-    def assign(self) -> None:
-        """Set the layer's statistics to those of all batches."""
-        mean = self.mean / self.count
+    def assign(self, fraction: float) -> None:
+        """Set the layer's statistics to those of all batches, which are a part of all there are."""
+        mean, square = self.mean / self.count, self.square / self.count
+        if fraction < 1.0:
+            old, variance = (v.numpy().astype("float64") for v in (self.layer.moving_mean, self.layer.moving_variance))
+            mean = old + fraction * (mean - old)
+            square = (1.0 - fraction) * (variance + old**2) + fraction * square
         self.layer.moving_mean.assign(mean)
-        self.layer.moving_variance.assign(np.maximum(self.square / self.count - mean**2, 0.0))
+        self.layer.moving_variance.assign(np.maximum(square - mean**2, 0.0))
 
 
 def _samples(inputs: Any, axis: int, mask: Any) -> float:
@@ -142,7 +151,10 @@ def _batches(data: Any, batch_size: int) -> Iterator[Any]:
     if is_dataset(data):
         batches = (data[i] for i in range(data.num_batches)) if isinstance(data, keras.utils.PyDataset) else data
         for batch in batches:
-            yield batch[0] if isinstance(batch, (tuple, list)) else batch
+            x = batch[0] if isinstance(batch, (tuple, list)) else batch
+            if any(type(each).__name__ == "PerReplica" for each in keras.tree.flatten(x)):
+                raise ValueError(f"{OWNER}.data must be a dataset that is not distributed; received one that is")
+            yield x
         return
     arrays = keras.tree.flatten(data)
     if not arrays or not all(getattr(array, "shape", ()) for array in arrays):

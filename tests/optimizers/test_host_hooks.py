@@ -400,6 +400,42 @@ def test_a_batch_norm_can_be_listened_to():
     np.testing.assert_allclose(norm.moving_mean.numpy(), (x @ model.layers[0].kernel.numpy()).mean(0), rtol=1e-5)
 
 
+@pytest.mark.slow
+def test_a_batch_norm_can_be_frozen_within_fit():
+    class Freeze(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                self.statistics = norm.moving_mean.numpy()
+                norm.call = lambda inputs, training=None, mask=None: call(inputs, training=False, mask=mask)
+                value = norm.beta.numpy()
+                norm.beta.constraint = lambda variable: ops.convert_to_tensor(value)
+                self.held = value
+                self.model.make_train_function(force=True)
+
+    norm, freeze = keras.layers.BatchNormalization(), Freeze()
+    call, x = norm.call, np.array([[1.0, 2.0], [3.0, 8.0]], "float32")
+    model = keras.Sequential([keras.Input((2,)), norm, keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
+    model.fit(x, x[:, :1], epochs=3, verbose=0, callbacks=[freeze])
+    assert np.all(freeze.statistics != 0)
+    assert np.all(freeze.held != 0)
+    np.testing.assert_array_equal(norm.moving_mean.numpy(), freeze.statistics)
+    np.testing.assert_array_equal(norm.beta.numpy(), freeze.held)
+
+
+def test_a_functional_model_knows_what_follows_what():
+    x = keras.Input((2,))
+    dense, norm = keras.layers.Dense(2), keras.layers.BatchNormalization()
+    y = dense(x)
+    model = keras.Model(x, [norm(y), y + 1.0])
+    nodes = [node for nodes in model._nodes_by_depth.values() for node in nodes]
+    takers = [node.operation for node in nodes if any(tensor is y for tensor in node.input_tensors)]
+    assert norm in takers
+    assert len(takers) == 2
+    (makes,) = [node for node in nodes if node.operation is dense]
+    assert makes.outputs[0] is y
+
+
 @tensorflow_only
 def test_a_conditional_around_all_replicas(mirrored):
     import tensorflow as tf

@@ -110,6 +110,64 @@ def test_takes_some_of_the_data():
     assert_equal_statistics(model, twin(model, [x[:20], x[20:40]]))
 
 
+def test_parts_one_after_the_other_give_the_statistics_of_all():
+    x, model, parts = inputs(), deep_model(), deep_model()
+    recalibrate(model, x, batch_size=10)
+    for seen, (start, end) in ((20, (0, 20)), (30, (20, 30)), (50, (30, 50))):
+        recalibrate(parts, x[start:end], batch_size=10, fraction=(end - start) / seen)
+    assert_equal_statistics(parts, statistics(model))
+    assert_equal_statistics(parts, twin(model, [x[i : i + 10] for i in range(0, 50, 10)]))
+
+
+def test_a_small_part_leaves_most_of_the_old_statistics():
+    x = inputs()
+    model = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization()])
+    (norm,) = model.layers
+    norm.moving_mean.assign([1.0, 2.0, 3.0])
+    norm.moving_variance.assign([4.0, 5.0, 6.0])
+    recalibrate(model, x, batch_size=50, fraction=0.25)
+    y = x.astype("float64")
+    mean = 0.75 * np.array([1.0, 2.0, 3.0]) + 0.25 * y.mean(0)
+    square = 0.75 * (np.array([4.0, 5.0, 6.0]) + np.array([1.0, 4.0, 9.0])) + 0.25 * (y**2).mean(0)
+    np.testing.assert_allclose(norm.moving_mean.numpy(), mean, rtol=1e-5)
+    np.testing.assert_allclose(norm.moving_variance.numpy(), square - mean**2, rtol=1e-5)
+
+
+def test_sample_weights_do_not_weigh_statistics():
+    x = inputs()
+    model = deep_model()
+    recalibrate(model, iter([(x[:20], np.zeros(20), np.zeros(20)), (x[20:], np.zeros(30), np.ones(30))]))
+    assert_equal_statistics(model, twin(model, [x[:20], x[20:]]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("synchronized", [False, True])
+def test_replicas_that_drifted_apart_get_the_same_statistics(mirrored: Any, synchronized: bool):
+    import tensorflow as tf
+
+    x = inputs(48)
+    with mirrored.scope():
+        norm = keras.layers.BatchNormalization(synchronized=synchronized)
+        model = keras.Sequential([keras.Input((3,)), norm])
+        model.compile("sgd", "mse")
+    model.fit(x, x, 16, verbose=0)
+
+    def on_replicas() -> list[list[np.ndarray]]:
+        pairs = zip(norm.moving_mean.value.values, norm.moving_variance.value.values, strict=True)
+        return [[each.numpy() for each in pair] for pair in pairs]
+
+    first, second = on_replicas()
+    assert np.array_equal(first, second) == synchronized
+    recalibrate(model, x, 16)
+    for replica in on_replicas():
+        np.testing.assert_allclose(replica, [x.mean(0), x.var(0)], rtol=1e-5)
+    distributed = mirrored.experimental_distribute_dataset(tf.data.Dataset.from_tensor_slices((x, x)).batch(16))
+    with pytest.raises(ValueError, match=r"recalibrate_batch_norm\.data must be a dataset that is not distributed"):
+        recalibrate(model, distributed)
+    for replica in on_replicas():
+        np.testing.assert_allclose(replica, [x.mean(0), x.var(0)], rtol=1e-5)
+
+
 def test_images_channels_and_masks():
     images = np.random.default_rng(2).normal(1.0, 2.0, (9, 4, 5, 3)).astype("float32")
     model = keras.Sequential([keras.Input((4, 5, 3)), keras.layers.BatchNormalization(axis=1)])
@@ -146,6 +204,10 @@ def test_frozen_norms_and_all_else_stay_as_they_are():
         ((3, inputs()), r"recalibrate_batch_norm\.model must be a Keras model; received 3"),
         ((deep_model(), inputs(), 0), r"recalibrate_batch_norm\.batch_size must be an integer >= 1; received 0"),
         ((deep_model(), inputs(), 8, 0), r"recalibrate_batch_norm\.steps must be None or an integer >= 1"),
+        (
+            (deep_model(), inputs(), 8, None, 0.0),
+            r"recalibrate_batch_norm\.fraction must be a number in \(0, 1\]; received 0\.0",
+        ),
         ((deep_model(), None), r"recalibrate_batch_norm\.data must be arrays or a dataset; received NoneType"),
         ((deep_model(), inputs()[:0]), r"recalibrate_batch_norm\.data must have samples"),
         (
