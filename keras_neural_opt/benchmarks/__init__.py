@@ -1,5 +1,7 @@
 """Benchmarks whose figures the documentation shows."""
 
+from keras_neural_opt.benchmarks._batch_norm_decay import batch_norm_decay
+from keras_neural_opt.benchmarks._batch_norm_decay_figure import batch_norm_decay_figure
 from keras_neural_opt.benchmarks._dropout import dropout
 from keras_neural_opt.benchmarks._dropout_figure import dropout_figure
 from keras_neural_opt.benchmarks._fit import fit
@@ -17,6 +19,8 @@ from keras_neural_opt.benchmarks._trajectories import trajectory, trajectory_fig
 from keras_neural_opt.benchmarks._wrappers import wrappers
 
 __all__ = [
+    "batch_norm_decay",
+    "batch_norm_decay_figure",
     "batch_size_figure",
     "dropout",
     "dropout_figure",

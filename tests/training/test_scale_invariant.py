@@ -42,6 +42,12 @@ def used_twice() -> keras.Model:
     return keras.Model(x, [y, norm(half(y)), half(y)])
 
 
+def shown() -> keras.Model:
+    x = keras.Input((6,))
+    y = L.Dense(4, name="shown")(x)
+    return keras.Model(x, [L.BatchNormalization(**TINY)(y), y])
+
+
 def by_operations() -> keras.Model:
     x = keras.Input((6,))
     y = L.Dense(4, name="plus")(x) + L.Dense(4, name="other")(x)
@@ -84,11 +90,16 @@ MODELS: dict[str, tuple[Callable[[], keras.Model], set[str]]] = {
             L.BatchNormalization(**TINY),
             L.Dense(3, use_bias=False, activation="tanh", name="tanh"),
             L.BatchNormalization(**TINY),
-            L.Dense(3, use_bias=False, name="six"),
-            L.ReLU(max_value=0.5),
-            L.BatchNormalization(**TINY),
         ),
         {"a/kernel"},
+    ),
+    "a bend elsewhere than at zero": (
+        lambda: chain(L.Dense(9, activation="relu", name="biased"), L.BatchNormalization(**TINY)),
+        set(),
+    ),
+    "a bend at a limit": (
+        lambda: chain(L.Dense(9, use_bias=False), L.ReLU(max_value=2.0), L.BatchNormalization(**TINY)),
+        set(),
     ),
     "depthwise and separable": (
         lambda: images(
@@ -105,6 +116,7 @@ MODELS: dict[str, tuple[Callable[[], keras.Model], set[str]]] = {
     ),
     "residual": (residual, {"first/kernel", "both/kernel"}),
     "used twice": (used_twice, {"shared/kernel"}),
+    "shown": (shown, set()),
     "operations": (by_operations, {"alone/kernel"}),
     "nested": (nested, {"deep/kernel", "inside/kernel"}),
 }
