@@ -12,25 +12,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the sub-command."""
     parser.add_argument(
         "what",
-        choices=["step", "fit", "train", "range-test", "wrappers", "schedules", "sparse-rows", "dropout"],
+        choices=[
+            *("step", "fit", "train", "range-test", "batch-norm", "dropout"),
+            *("wrappers", "schedules", "sparse-rows"),
+        ],
         help="step: one step against the backend's best peers; fit: an epoch of model.fit against Keras' Adam;"
         " train: steps and time to a target on real tasks, on jax; range-test: what find_learning_rate suggests,"
-        " against the best of a grid; wrappers, schedules: what they add;"
-        " sparse-rows: an embedding's update, on tensorflow; dropout: what dropout that is trained finds on MNIST",
-        choices=["step", "fit", "train", "range-test", "batch-norm", "wrappers", "schedules", "sparse-rows"],
-        help="step: one step against the backend's best peers; fit: an epoch of model.fit against Keras' Adam;"
-        " train: steps and time to a target on real tasks, on jax; range-test: what find_learning_rate suggests,"
-        " against the best of a grid; batch-norm: what weight decay does under batch norms; wrappers,"
-        " schedules: what they add; sparse-rows: an embedding's update, on tensorflow",
+        " against the best of a grid; batch-norm: what weight decay does under batch norms; dropout: what dropout that"
+        " is trained finds on MNIST; wrappers, schedules: what they add; sparse-rows: an embedding's update, on"
+        " tensorflow",
     )
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds; default %(default)s")
     parser.add_argument("--threads", type=int, help="processors to use; default all")
     parser.add_argument(
         "--out",
         type=Path,
-        help="write the figures to this JSON file; train, range-test, dropout: into this folder--out",
-        type=Path,
-        help="write the figures to this JSON file; train, range-test, batch-norm: into this folder",
+        help="write the figures to this JSON file; train, range-test, batch-norm, dropout: into this folder",
     )
     parser.add_argument("--picture", type=Path, help="step: write a picture to this SVG file")
     parser.add_argument("--optimizer", action="append", default=[], help="step, train: which, repeatable; default all")
@@ -68,10 +65,12 @@ def run(options: argparse.Namespace) -> None:
 
     if options.picture and options.what != "step":
         raise ValueError("--picture goes with step")
-    with_tasks = {"train": _bench_train, "range-test": _bench_range_test, "dropout": _bench_dropout}
-    if options.what in with_tasks:
-        with_tasks[options.what].run(options)
-    of_their_own = {"train": _bench_train, "range-test": _bench_range_test, "batch-norm": _bench_batch_norm}
+    of_their_own = {
+        "train": _bench_train,
+        "range-test": _bench_range_test,
+        "batch-norm": _bench_batch_norm,
+        "dropout": _bench_dropout,
+    }
     if options.what in of_their_own:
         of_their_own[options.what].run(options)
         return

@@ -18,10 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seeds",
         type=int,
         default=3,
-        help="train, range-test, dropout: how many; default %(default)s--seeds",
-        type=int,
-        default=3,
-        help="train, range-test, batch-norm: how many; default %(default)s",
+        help="train, range-test, batch-norm, dropout: how many; default %(default)s",
     )
     parser.add_argument("--full", action="store_true", help="train: tune on a finer and wider grid")
     parser.add_argument("--data", help="train, range-test, dropout: the folder of data sets; default KNO_DATA")
