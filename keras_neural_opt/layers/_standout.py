@@ -38,7 +38,8 @@ class Standout(LinearWrapper):
         >>> import numpy as np
         >>> import keras_neural_opt as kno
         >>> layer = kno.layers.Standout(keras.layers.Dense(2, "relu", kernel_initializer="ones"), beta=1.0)
-        >>> keras.ops.convert_to_numpy(layer(np.array([[1.0, -3.0], [1.0, 1.0]]))).round(3).tolist()
+        >>> values = keras.ops.convert_to_numpy(layer(np.array([[1.0, -3.0], [1.0, 1.0]])))
+        >>> values.astype("float64").round(3).tolist()
         [[0.0, 0.0], [1.905, 1.905]]
 
     Note:
