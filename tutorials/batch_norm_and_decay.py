@@ -90,7 +90,7 @@ for decay in DECAYS:
     model = network(kno.optimizers.SGD(RATE, weight_decay=decay or None, weight_decay_mask="no_norm_no_bias"))
     watch = kno.callbacks.EffectiveLearningRate(every=5)
     recalibrate = kno.callbacks.RecalibrateBatchNorm(training[0], BATCH)
-    model.fit(*training, BATCH, epochs=45, verbose=0, callbacks=[watch, recalibrate])
+    model.fit(*training, BATCH, epochs=35, verbose=0, callbacks=[watch, recalibrate])
     watches[decay] = {path.split("/")[-2]: record for path, record in watch.history.items()}
     scores[decay] = model.evaluate(*validation, verbose=0)[1]
 
