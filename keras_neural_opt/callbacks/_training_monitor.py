@@ -170,14 +170,15 @@ class TrainingMonitor(keras.callbacks.Callback):
                 known.update({path_of(v): x for v, x in pairs if x != UNKNOWN})
         rates = [float(keras.ops.convert_to_numpy(x.learning_rate)) for x in innermost(model.optimizer)]
         rate = rates[0] if len(rates) == 1 else math.nan
-        self.samples.append(MonitorSample(steps + 1, rate, *norms, self._ratios(variables, old)))
+        self.samples.append(MonitorSample(steps + 1, rate, *norms, *self._ratios(variables, old)))
 
-    def _ratios(self, variables: list[Any], old: list[Any]) -> dict[str, float]:
+    def _ratios(self, variables: list[Any], old: list[Any]) -> tuple[dict[str, float], float]:
         change = Tensors([native.read(v) for v in variables]) - Tensors(old)
         moved, size = (keras.ops.convert_to_numpy(tensor_norms(x)).astype("float64") for x in (change, Tensors(old)))
         counts = np.array([max(1, math.prod(v.shape)) for v in variables])
-        ratios = moved / np.maximum(size, self.floor * np.sqrt(counts))
-        return dict(zip(map(path_of, variables), ratios.tolist(), strict=True))
+        size = np.maximum(size, self.floor * np.sqrt(counts))
+        ratios = dict(zip(map(path_of, variables), (moved / size).tolist(), strict=True))
+        return ratios, float(np.linalg.norm(moved) / np.linalg.norm(size))
 
     def _watched(self) -> Iterator[RuleOptimizer]:
         # Through the model: on JAX only that brings its variables back from the compiled step, and takes them again.

@@ -48,10 +48,11 @@ def diagnose(history: Mapping[str, Sequence[float]], still: Sequence[str] = ()) 
     - no learning: :math:`G` is below 1 % of :math:`|L_1|`;
     - high learning rate: in the last window the loss rose by more than half of what it fell by, and by more than 1 %
       of :math:`G`;
-    - plateau: the mean of the last window is less than 1 % of :math:`G` below that of the window before;
+    - plateau: the mean of the last window is below that of the window before by less than 1 % of :math:`G` and by less
+      than a tenth of itself, and still above 1 % of :math:`L_1`;
     - low learning rate: the loss fell in nearly every epoch, in the last third by more than 60 % of the first third's;
     - overfitting: the validation loss has been above its minimum for a window or more, last by more than 5 % of what
-      it had gained, and the training loss has fallen since;
+      it had gained and 1 % of itself, and the training loss has fallen since;
     - dead layers: variables had no gradient.
 
     Args:
@@ -141,7 +142,9 @@ def _stands(losses: Sequence[float]) -> Finding | None:
     if len(losses) < 2 * n:
         return None
     before, now = float(np.mean(losses[-2 * n : -n])), float(np.mean(losses[-n:]))
-    if before - now >= 0.01 * _gain(losses):
+    moves = before - now >= min(0.01 * _gain(losses), 0.1 * abs(before))
+    # Near 0 nothing is left to be gained.
+    if moves or 0 <= now < 0.01 * losses[0]:
         return None
     evidence = f"the mean loss of the last {n} epochs is {now:.4g}, that of the {n} before was {before:.4g}"
     remedy = (
@@ -172,7 +175,8 @@ def _overfits(losses: Sequence[float], validation: Sequence[float]) -> Finding |
     best = int(np.argmin(validation))
     low, now = validation[best], validation[-1]
     since = len(validation) - 1 - best
-    if since < _window(losses) or now - low <= 0.05 * (validation[0] - low) or losses[-1] >= losses[best]:
+    enough = max(0.05 * (validation[0] - low), 0.01 * abs(low))
+    if since < _window(losses) or now - low <= enough or losses[-1] >= losses[best]:
         return None
     evidence = (
         f"the validation loss was lowest, {low:.4g}, in epoch {best + 1} and is {now:.4g} in epoch {len(validation)},"

@@ -24,11 +24,12 @@ class MonitorSample:
         gradient_norms: The 2-norm of each gradient, before clipping and transforms.
         transformed_norms: The same after them.
         update_ratios: For each variable, the root mean square of its change over that of its values before.
+        update_ratio: The same of all variables together.
 
     Example:
         >>> import keras_neural_opt as kno
         >>> norms = {"dense/kernel": 3.0, "dense/bias": 4.0}
-        >>> sample = kno.training.MonitorSample(1, 0.1, norms, norms, {"dense/kernel": 1e-3, "dense/bias": 2e-3})
+        >>> sample = kno.training.MonitorSample(1, 0.1, norms, norms, {"dense/kernel": 1e-3, "dense/bias": 2e-3}, 1e-3)
         >>> sample.gradient_norm, sample.clipped
         (5.0, False)
     """
@@ -38,6 +39,7 @@ class MonitorSample:
     gradient_norms: dict[str, float]
     transformed_norms: dict[str, float]
     update_ratios: dict[str, float]
+    update_ratio: float
 
     @property
     def gradient_norm(self) -> float:
@@ -48,11 +50,6 @@ class MonitorSample:
     def transformed_norm(self) -> float:
         """The same after clipping and transforms."""
         return _together(self.transformed_norms.values())
-
-    @property
-    def update_ratio(self) -> float:
-        """The median of the update ratios."""
-        return float(np.median(list(self.update_ratios.values())))
 
     @property
     def clipped(self) -> bool:
@@ -109,7 +106,7 @@ def monitor_figure(samples: Sequence[MonitorSample]) -> "Figure":
     for path in dict.fromkeys(path for sample in samples for path in sample.update_ratios):
         ratios = [sample.update_ratios.get(path, math.nan) or math.nan for sample in samples]
         below.plot(steps, ratios, color="#b0b0b0", linewidth=0.8)
-    below.plot(steps, [sample.update_ratio or math.nan for sample in samples], color="#1f5fa8", label="median")
+    below.plot(steps, [sample.update_ratio or math.nan for sample in samples], color="#1f5fa8", label="all together")
     below.plot([], [], color="#b0b0b0", label="a variable")
     below.axhline(1e-3, color="#2e7d32", linestyle=":", label="a thousandth")
     below.set(xlabel="step", ylabel="update / weight", yscale="log")

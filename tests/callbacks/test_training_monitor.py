@@ -61,8 +61,18 @@ def expected(rate: float, clipnorm: float, every: int, floor: float, epochs: int
             moved = [n - p for n, p in zip(new, values, strict=True)]
             rms = [[np.sqrt(np.mean(a**2)) for a in arrays] for arrays in (values, moved)]
             if (batch * k) % every == 0:
-                ratios = [moved / max(size, floor) for size, moved in zip(*rms, strict=True)]
-                samples.append({"step": steps, "norms": norms, "factor": factor, "ratios": ratios})
+                ratios = [change / max(size, floor) for size, change in zip(*rms, strict=True)]
+                # Three weights and one bias.
+                together = [math.sqrt(3 * kernel**2 + bias**2) for kernel, bias in (np.maximum(rms[0], floor), rms[1])]
+                samples.append(
+                    {
+                        "step": steps,
+                        "norms": norms,
+                        "factor": factor,
+                        "ratios": ratios,
+                        "ratio": together[1] / together[0],
+                    }
+                )
             values = new
     return samples
 
@@ -76,6 +86,7 @@ def assert_samples(samples, wanted: list[dict]) -> None:
         np.testing.assert_allclose(list(sample.transformed_norms.values()), scaled, rtol=1e-5)
         np.testing.assert_allclose(list(sample.update_ratios.values()), w["ratios"], rtol=1e-4)
         np.testing.assert_allclose(sample.gradient_norm, math.hypot(*w["norms"]), rtol=1e-5)
+        np.testing.assert_allclose(sample.update_ratio, w["ratio"], rtol=1e-4)
         assert sample.clipped == (w["factor"] < 1.0)
         assert sample.finite
 
@@ -89,9 +100,7 @@ def test_samples_are_what_numpy_computes(mode):
     wanted = expected(0.1, 2.5, 2, 0.05, 3)
     assert_samples(monitor.samples, wanted)
     assert 0 < sum(sample.clipped for sample in monitor.samples) < len(monitor.samples)
-    by_epoch = np.reshape(
-        [[math.hypot(*w["norms"]), w["factor"] < 1, np.median(w["ratios"])] for w in wanted], (3, 3, 3)
-    )
+    by_epoch = np.reshape([[math.hypot(*w["norms"]), w["factor"] < 1, w["ratio"]] for w in wanted], (3, 3, 3))
     np.testing.assert_allclose(history["gradient_norm"], np.median(by_epoch[..., 0], axis=1), rtol=1e-5)
     np.testing.assert_allclose(history["clipped"], by_epoch[..., 1].mean(axis=1))
     np.testing.assert_allclose(history["update_ratio"], np.median(by_epoch[..., 2], axis=1), rtol=1e-4)
