@@ -74,7 +74,7 @@ def test_nothing_moves_between_the_gaps_nor_at_a_nan():
     callback = AdaptiveDropoutRate()
     for loss, validation, change in [
         (1.0, 1.2, 0.05), (1.0, 1.05, 0.0), (1.0, 0.9, -0.05), (0.0, 0.0, 0.0), (1.0, 0.0, -0.05), (-1.0, -0.8, 0.05),
-        (-1.0, -1.2, -0.05), (float("nan"), 1.0, 0.0), (1.0, float("nan"), 0.0),
+        (-1.0, -0.95, 0.0), (-1.0, -1.2, -0.05), (float("nan"), 1.0, 0.0), (1.0, float("nan"), 0.0),
     ]:  # fmt: skip
         assert callback._change({"loss": loss, "val_loss": validation}) == change, (loss, validation)
 
