@@ -16,6 +16,7 @@ from keras_neural_opt.benchmarks._step_suite import step_suite
 from keras_neural_opt.benchmarks._train import train
 from keras_neural_opt.benchmarks._train_figure import batch_size_figure, ranked, train_figure
 from keras_neural_opt.benchmarks._trajectories import trajectory, trajectory_figure
+from keras_neural_opt.benchmarks._transforms import transforms
 from keras_neural_opt.benchmarks._wrappers import wrappers
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "train_figure",
     "trajectory",
     "trajectory_figure",
+    "transforms",
     "wrappers",
     "write_record",
 ]

@@ -1,17 +1,12 @@
 """What a wrapper adds to the time of a step, against the same wrapper of other libraries."""
 
-import importlib
-import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
-
 from keras_neural_opt import optimizers
 from keras_neural_opt._core.arguments import check_arguments, choice, integer
-from keras_neural_opt.benchmarks._shapes import MODELS, parameters, weights_and_gradients
-from keras_neural_opt.benchmarks._threads import available_threads
-from keras_neural_opt.benchmarks._timing import Samples, interleaved
+from keras_neural_opt.benchmarks._added import Case, added
+from keras_neural_opt.benchmarks._shapes import MODELS
 
 RATE, PERIOD, WINDOW = 1e-3, 6, 4
 
@@ -61,49 +56,11 @@ def wrappers(
     check_arguments("wrappers", model=choice(model, MODELS), rounds=integer(rounds, 1))
     for name in names:
         choice(name, _WRAPPERS).check("wrappers", "names")
-    backend = keras.backend.backend()
-    engine = importlib.import_module(f"keras_neural_opt.benchmarks._step_{backend}")
-    shapes = MODELS[model]()
-    values, gradients = weights_and_gradients(shapes, seed)
-    results = []
-    for name in names or _WRAPPERS:
+
+    def case(name: str) -> Case:
         wrap, calls = _WRAPPERS[name]
         inner = optimizers.AdamW if name == "Grokfast" else optimizers.Adam
+        return Case(lambda: inner(RATE), lambda: wrap(inner(RATE)), calls)
 
-        def ours(optimizer: Any) -> Any:
-            return engine.keras_candidate(optimizer, "plain", values, gradients).step
-
-        pairs = {"ours": (ours(inner(RATE)), ours(wrap(inner(RATE))))}
-        if backend != "tensorflow":
-            peers = importlib.import_module(f"keras_neural_opt.benchmarks._wrappers_{backend}")
-            pairs |= peers.pairs(name, values, gradients)
-        timed = {f"{who} {k}": _several(step, calls) for who, pair in pairs.items() for k, step in enumerate(pair)}
-        samples = interleaved(timed, rounds, advance=advance)
-        results.append({"wrapper": name, **{who: _figures(samples, who, calls) for who in pairs}})
-    return {
-        "benchmark": "wrappers",
-        "model": model,
-        "parameters": parameters(shapes),
-        "threads": available_threads(),
-        "rounds": rounds,
-        "seed": seed,
-        "results": results,
-    }
-
-
-def _several(step: Callable[[], None], calls: int) -> Callable[[], None]:
-    def steps() -> None:
-        for _ in range(calls):
-            step()
-
-    return steps
-
-
-def _figures(samples: Samples, who: str, calls: int) -> dict[str, float]:
-    bare, wrapped = (samples[f"{who} {k}"]["wall"] for k in (0, 1))
-    figures = {
-        "bare_ms": statistics.median(bare),
-        "wrapped_ms": statistics.median(wrapped),
-        "adds_ms": statistics.median(w - b for w, b in zip(wrapped, bare, strict=True)),
-    }
-    return {name: round(value / calls, 3) for name, value in figures.items()}
+    cases = {name: case(name) for name in names or _WRAPPERS}
+    return added("wrapper", cases, model, rounds, seed, advance)

@@ -21,12 +21,7 @@ def pairs(name: str, values: Sequence[np.ndarray], gradients: Sequence[np.ndarra
     adam, plain = optax.adam(RATE), [jnp.asarray(value) for value in values]
 
     def step(transform: Any, start: Any = plain, averaged: bool = False) -> Step:
-        def once(weights: Any, state: Any, means: Any, given: Any) -> Any:
-            updates, state = transform.update(given, state, weights)
-            weights = optax.apply_updates(weights, updates)
-            return weights, state, optax.incremental_update(weights, means, 0.01) if averaged else means
-
-        return _repeated(once, start, transform.init(start), start if averaged else [], gradients)
+        return stepping(transform, start, gradients, averaged)
 
     if name == "Lookahead":
         both = optax.LookaheadParams.init_synced(plain)
@@ -39,6 +34,18 @@ def pairs(name: str, values: Sequence[np.ndarray], gradients: Sequence[np.ndarra
         halved = optax.masked(optax.scale(0.5), [i % 2 == 1 for i in range(len(values))])
         return {"optax": (step(adam), step(optax.chain(adam, halved)))}
     return {}
+
+
+def stepping(transform: Any, start: Any, gradients: Sequence[np.ndarray], averaged: bool = False) -> Step:
+    """Return a compiled step of one of optax' optimizers, with or without a moving average of the weights."""
+    import optax
+
+    def once(weights: Any, state: Any, means: Any, given: Any) -> Any:
+        updates, state = transform.update(given, state, weights)
+        weights = optax.apply_updates(weights, updates)
+        return weights, state, optax.incremental_update(weights, means, 0.01) if averaged else means
+
+    return _repeated(once, start, transform.init(start), start if averaged else [], gradients)
 
 
 def _repeated(once: Callable[..., Any], weights: Any, state: Any, means: Any, gradients: Sequence[np.ndarray]) -> Step:

@@ -16,7 +16,7 @@ def pairs(name: str, values: Sequence[np.ndarray], gradients: Sequence[np.ndarra
     """Return, by library, a step without and with the wrapper."""
 
     def bare(cls: Any = torch.optim.Adam, **options: Any) -> Any:
-        return cls(_parameters(values, gradients), lr=RATE, foreach=True, **options)
+        return cls(parameters_of(values, gradients), lr=RATE, foreach=True, **options)
 
     averages = {
         "ExponentialMovingAverage": torch.optim.swa_utils.get_ema_multi_avg_fn(0.99),
@@ -42,7 +42,8 @@ def pairs(name: str, values: Sequence[np.ndarray], gradients: Sequence[np.ndarra
     return {}
 
 
-def _parameters(values: Sequence[np.ndarray], gradients: Sequence[np.ndarray]) -> list[Any]:
+def parameters_of(values: Sequence[np.ndarray], gradients: Sequence[np.ndarray]) -> list[Any]:
+    """Return torch's parameters with their gradients."""
     found = [torch.nn.Parameter(keras.ops.convert_to_tensor(value)) for value in values]
     for parameter, gradient in zip(found, gradients, strict=True):
         parameter.grad = keras.ops.convert_to_tensor(gradient).clone()
@@ -65,7 +66,7 @@ def _averaged(optimizer: Any, average: Callable[..., Any]) -> Step:
 
 
 def _in_two_groups(values: Sequence[np.ndarray], gradients: Sequence[np.ndarray]) -> Any:
-    everything = _parameters(values, gradients)
+    everything = parameters_of(values, gradients)
     groups = [{"params": everything[::2], "lr": RATE}, {"params": everything[1::2], "lr": 0.5 * RATE}]
     return torch.optim.Adam(groups, foreach=True)
 

@@ -14,13 +14,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what",
         choices=[
             *("step", "fit", "train", "range-test", "batch-norm", "dropout"),
-            *("wrappers", "schedules", "sparse-rows"),
+            *("wrappers", "transforms", "schedules", "sparse-rows"),
         ],
         help="step: one step against the backend's best peers; fit: an epoch of model.fit against Keras' Adam;"
         " train: steps and time to a target on real tasks, on jax; range-test: what find_learning_rate suggests,"
         " against the best of a grid; batch-norm: what weight decay does under batch norms; dropout: what dropout that"
-        " is trained finds on MNIST; wrappers, schedules: what they add; sparse-rows: an embedding's update, on"
-        " tensorflow",
+        " is trained finds on MNIST; wrappers, transforms, schedules: what they add; sparse-rows: an embedding's"
+        " update, on tensorflow",
     )
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds; default %(default)s")
     parser.add_argument("--threads", type=int, help="processors to use; default all")
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> None:
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("measuring", total=None)
         record = _record(options, lambda: progress.advance(task))
-    console.print(_table_of_wrappers(record) if options.what == "wrappers" else _table(record))
+    console.print(_table_of_added(record) if options.what in ("wrappers", "transforms") else _table(record))
     for path in filter(None, (options.out, options.picture)):
         path.parent.mkdir(parents=True, exist_ok=True)
     if options.out:
@@ -89,15 +89,15 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _record(options: argparse.Namespace, advance: Callable[[], Any]) -> dict[str, Any]:
-    from keras_neural_opt.benchmarks import fit, schedules, sparse_rows, step, step_suite, wrappers
+    from keras_neural_opt.benchmarks import fit, schedules, sparse_rows, step, step_suite, transforms, wrappers
 
     common: dict[str, Any] = {"rounds": options.rounds, "advance": advance}
     if options.what == "fit":
         return fit(**common)
     if options.what == "schedules":
         return schedules(**common)
-    if options.what == "wrappers":
-        return wrappers(model=options.model, **common)
+    if options.what in ("wrappers", "transforms"):
+        return {"wrappers": wrappers, "transforms": transforms}[options.what](model=options.model, **common)
     if options.what == "sparse-rows":
         return sparse_rows(**common)
     if options.suite:
@@ -129,16 +129,17 @@ def _cell(row: dict[str, Any], name: str) -> str:
     return f"{times['cpu_ms_min']:.2f} / {times['wall_ms_min']:.2f}{ratio}"
 
 
-def _table_of_wrappers(record: dict[str, Any]) -> Any:
+def _table_of_added(record: dict[str, Any]) -> Any:
     from rich.table import Table
 
-    table = Table(title="milliseconds that a wrapper adds to a call of apply, and those of the call without it")
-    for heading in ("wrapper", "ours", "peer", ""):
-        table.add_column(heading, justify="left" if heading in ("wrapper", "") else "right")
+    kind = record["benchmark"].removesuffix("s")
+    table = Table(title=f"milliseconds that a {kind} adds to a call of apply, and those of the call without it")
+    for heading in (kind, "ours", "peer", ""):
+        table.add_column(heading, justify="left" if heading in (kind, "") else "right")
     for row in record["results"]:
-        peer = next((name for name in row if name not in ("wrapper", "ours")), None)
+        peer = next((name for name in row if name not in (kind, "ours")), None)
         ours, theirs = (
             f"{row[who]['adds_ms']:.2f} / {row[who]['bare_ms']:.2f}" if who else "" for who in ("ours", peer)
         )
-        table.add_row(row["wrapper"], ours, theirs, peer or "")
+        table.add_row(row[kind], ours, theirs, peer or "")
     return table

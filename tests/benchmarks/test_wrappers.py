@@ -7,7 +7,7 @@ import keras
 import pytest
 
 from keras_neural_opt import benchmarks, optimizers
-from keras_neural_opt.benchmarks import _wrappers
+from keras_neural_opt.benchmarks import _added, _wrappers
 from keras_neural_opt.benchmarks._shapes import MODELS
 
 BACKEND = keras.backend.backend()
@@ -57,7 +57,7 @@ def test_the_command_writes_what_wrappers_add(tmp_path: Path, capsys: pytest.Cap
 
 def test_what_it_adds_is_the_median_difference():
     samples = {"ours 0": {"wall": [2.0, 4.0, 9.0]}, "ours 1": {"wall": [4.0, 8.0, 10.0]}}
-    assert _wrappers._figures(samples, "ours", 2) == {"bare_ms": 2.0, "wrapped_ms": 4.0, "adds_ms": 1.0}
+    assert _added._figures(samples, "ours", 2) == {"bare_ms": 2.0, "wrapped_ms": 4.0, "adds_ms": 1.0}
 
 
 def test_bad_arguments_are_refused():
