@@ -5,6 +5,9 @@ from typing import Any
 
 import keras
 
+from keras_neural_opt.layers._linear_wrapper import LinearWrapper
+from keras_neural_opt.layers._scheduled_rate import ScheduledRate
+
 _L = keras.layers
 _ATTENTION = (_L.MultiHeadAttention, _L.GroupQueryAttention, _L.Attention, _L.AdditiveAttention)
 _CONVOLUTIONS = (_L.Conv1D, _L.Conv2D, _L.Conv3D, _L.DepthwiseConv1D, _L.DepthwiseConv2D, _L.SeparableConv2D)
@@ -58,6 +61,8 @@ class ModelTraits:
 
 
 def _drops(layer: Any) -> bool:
+    if isinstance(layer, (ScheduledRate, LinearWrapper)):
+        return True
     # Attention and recurrent layers have it as an argument; attention keeps a layer of rate 0 where it has none.
     rate = layer.rate if isinstance(layer, _DROPOUT) else getattr(layer, "dropout", 0.0)
     return isinstance(rate, (int, float)) and rate > 0

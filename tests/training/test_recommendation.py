@@ -56,6 +56,9 @@ def test_traits():
     assert not any(t.dropout for t in traits.values())
     inside = keras.Sequential([keras.Input((6, 4)), layers.LSTM(8, dropout=0.2)])
     assert kno.recommend(inside).traits.dropout
+    dense = layers.Dense(8)
+    for ours in (kno.layers.ScheduledDropout(0.1), kno.layers.ConcreteDropout(dense, 1e-2)):
+        assert kno.recommend(keras.Sequential([keras.Input((4,)), ours, layers.Dense(2)])).traits.dropout
 
 
 # For each model with 40 epochs: optimizer, rate, options, clipping.
