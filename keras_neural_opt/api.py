@@ -422,7 +422,7 @@ def recommend(model: Any, data: Any = None, batch_size: int | None = None, budge
         model: A built Keras model; it is not changed.
         data: The training data, as `train_neural_network` takes it. Defaults to None: nothing is said of dropout, and
             the schedule counts epochs in `train_neural_network` alone.
-        batch_size: Samples a step, >= 1. Defaults to None: 32.
+        batch_size: Samples a step, >= 1. Defaults to None: as the dataset makes them, else 32.
         budget: How many epochs the training may take, >= 1. Defaults to None: unknown, so that the rate waits for a
             plateau of the validation loss.
 

@@ -11,12 +11,20 @@ from keras_neural_opt._core.arguments import Argument, did_you_mean
 Mask: TypeAlias = str | Sequence[str] | Callable[[Any], bool] | None
 """`None` (every variable), a preset, path patterns, or a function of the variable."""
 
+# What a dropout layer learns of its own rate is no weight: to pull it to 0 would mean some rate, which nobody chose.
+_RATES = ("rate_logit", "log_variance")
+
 PRESETS: dict[str, Callable[[Any], bool]] = {
-    "no_bias": lambda variable: _name(variable) != "bias",
+    "no_bias": lambda variable: _name(variable) not in ("bias", *_RATES),
     # The scale of RMSNormalization is called `scale`; BatchNormalization and its relatives have `gamma` and `beta`.
-    "no_norm_no_bias": lambda variable: _name(variable) not in ("bias", "gamma", "beta", "scale"),
-    "matrices_only": lambda variable: len(variable.shape) >= 2,
+    "no_norm_no_bias": lambda variable: _name(variable) not in ("bias", "gamma", "beta", "scale", *_RATES),
+    "matrices_only": lambda variable: len(variable.shape) >= 2 and not is_rate(variable),
 }
+
+
+def is_rate(variable: Any) -> bool:
+    """Return whether it is what a dropout layer learns of its own rate, and no weight."""
+    return _name(variable) in _RATES
 
 
 def path_of(variable: Any) -> str:

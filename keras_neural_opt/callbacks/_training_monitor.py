@@ -11,16 +11,18 @@ import numpy as np
 from keras_neural_opt._core.arguments import check_arguments, integer, positive
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.masks import path_of
-from keras_neural_opt._core.nested import innermost
+from keras_neural_opt._core.nested import chain, innermost
 from keras_neural_opt._core.norms import tensor_norms
 from keras_neural_opt._core.tensors import Tensors
 from keras_neural_opt.optimizers import RuleOptimizer
-from keras_neural_opt.optimizers._gradient_watch import UNKNOWN
+from keras_neural_opt.optimizers._gradient_watch import IN_STATE, UNKNOWN
 from keras_neural_opt.training._monitor import MonitorSample, monitor_figure, monitor_table, still
 from keras_neural_opt.transforms import SkipNonFinite
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_SAVE_BY_POSITION = (keras.optimizers.LossScaleOptimizer, keras.optimizers.MultiOptimizer)
 
 
 class TrainingMonitor(keras.callbacks.Callback):
@@ -58,8 +60,9 @@ class TrainingMonitor(keras.callbacks.Callback):
         whose gradient was made shorter) and `nonfinite_steps`, all since training began: those that the optimizer left
         out, where `nonfinite` or a transform counts them, else the samples that were not finite. From the logs they go
         into the history and, where this callback stands before it, into TensorBoard. Gradients are seen as the rule
-        would see them, over all replicas and accumulated micro-steps; of Keras' own optimizers they are not known,
-        only the updates. With `steps_per_execution` an update is that of all those steps. Rows of an embedding that are
+        would see them, over all replicas and accumulated micro-steps, and after what a `WithTransforms` around it did.
+        Of Keras' own optimizers they are not known, only the updates; nor on JAX inside of its `LossScaleOptimizer` and
+        `MultiOptimizer`. With `steps_per_execution` an update is that of all those steps. Rows of an embedding that are
         updated alone have no norm.
 
     References:
@@ -74,6 +77,7 @@ class TrainingMonitor(keras.callbacks.Callback):
         self._before: tuple[int, list[Any]] | None = None
         self._next = 0
         self._first_of_epoch = 0
+        self._sees_gradients = False
 
     def plot(self) -> "Figure":
         """Return a matplotlib figure of gradient norms and update ratios over the steps.
@@ -113,12 +117,16 @@ class TrainingMonitor(keras.callbacks.Callback):
         """Ask the optimizers to show their gradients."""
         self._before = None
         watched = [each for each in innermost(self.model.optimizer) if isinstance(each, RuleOptimizer)]
-        if not watched:
-            warnings.warn(
-                f"{type(self).__name__} sees no gradients of Keras' own optimizers; take the optimizer of the same name"
-                " of keras_neural_opt.optimizers",
-                stacklevel=2,
+        around = [each for each in chain(self.model.optimizer) if isinstance(each, _SAVE_BY_POSITION)]
+        self._sees_gradients = bool(watched) and not (around and IN_STATE)
+        if not self._sees_gradients:
+            why = (
+                f"inside of {type(around[0]).__name__} on JAX: files that it saves could not be loaded without"
+                if watched
+                else "of Keras' own optimizers; take the optimizer of the same name of keras_neural_opt.optimizers"
             )
+            warnings.warn(f"{type(self).__name__} sees no gradients {why}", stacklevel=2)
+            return
         before = [each._plan.watch for each in watched]
         if [each.watch_gradients() for each in watched] != before:
             self.model.make_train_function(force=True)  # An earlier `fit` may have compiled one.
@@ -182,7 +190,8 @@ class TrainingMonitor(keras.callbacks.Callback):
 
     def _watched(self) -> Iterator[RuleOptimizer]:
         # Through the model: on JAX only that brings its variables back from the compiled step, and takes them again.
-        return (each for each in innermost(self.model.optimizer) if isinstance(each, RuleOptimizer))
+        inside = innermost(self.model.optimizer) if self._sees_gradients else ()
+        return (each for each in inside if isinstance(each, RuleOptimizer))
 
     def _watches(self) -> list[Any]:
         return [each.watch_gradients() for each in self._watched()]
@@ -191,8 +200,14 @@ class TrainingMonitor(keras.callbacks.Callback):
         return max(int(keras.ops.convert_to_numpy(each.iterations)) for each in innermost(self.model.optimizer))
 
     def _nonfinite_steps(self) -> int:
-        judges = [judge for each in self._watched() for judge in each._plan.judges]
-        counted = [judge.skipped for judge in judges if isinstance(judge, SkipNonFinite)]
+        # One for each optimizer: where several are asked, each of them counts the same steps.
+        counted = [counts[0] for each in chain(self.model.optimizer) if (counts := _counts(each))]
         if counted:
-            return sum(int(keras.ops.convert_to_numpy(x)) for x in counted)
+            return sum(int(keras.ops.convert_to_numpy(native.read(x))) for x in counted)
         return sum(not sample.finite for sample in self.samples)
+
+
+def _counts(optimizer: Any) -> list[Any]:
+    judges = optimizer._plan.judges if isinstance(optimizer, RuleOptimizer) else ()
+    found = [*judges, *getattr(optimizer, "gradient_transforms", ())]
+    return [judge.skipped for judge in found if isinstance(judge, SkipNonFinite)]

@@ -92,7 +92,7 @@ class RuleOptimizer(KerasInterface):
             optimizer keeps copies, so that two of them can be given the same ones.
         weight_decay_mask: Which variables are decayed: None (all), `"no_bias"`, `"no_norm_no_bias"`, `"matrices_only"`,
             a list of regular expressions found in the variable's path (`"!..."` leaves out), or a function of the
-            variable.
+            variable. The presets also leave out what dropout layers learn of their rates.
         weight_decay_mode: `"decoupled"` shrinks the variable by learning rate times coefficient, as Keras and AdamW;
             `"l2"` adds coefficient times variable to the gradient, as `torch.optim.SGD` and `torch.optim.Adam`;
             `"corrected"` is decoupled, with the coefficient times the learning rate over its largest value so far, so
@@ -251,7 +251,7 @@ class RuleOptimizer(KerasInterface):
             judge.build(self, variables)
             plan.counters |= judge.counters
             plan.judges.append(judge)
-        if self.weight_decay and self.weight_decay_mode == "corrected":
+        if self.weight_decay_mode == "corrected":
             with native.on_host():
                 plan.counters["peak_learning_rate"] = self.add_variable((), name="peak_learning_rate", dtype="float32")
         plan.decayed = [masks.selects(self.weight_decay_mask, v) for v in variables]
@@ -484,7 +484,8 @@ class RuleOptimizer(KerasInterface):
             native.when(due, lambda: assign_copies(variables, averages), nothing, self._trainable_variables)
 
     def _assignable(self) -> list[Any]:
-        return [*self.variables, *self._trainable_variables]
+        watched = self._plan.watch.variables if self._plan.watch else ()
+        return [*self.variables, *self._trainable_variables, *watched]
 
 
 class _Plan:

@@ -3,22 +3,24 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 from keras import ops
 
-from keras_neural_opt._core.backend import native
+from keras_neural_opt._core.backend import NAME, native
 from keras_neural_opt._core.branches import nothing
-from keras_neural_opt._core.counters import new_counter
 from keras_neural_opt._core.norms import tensor_norms
 from keras_neural_opt._core.tensors import Tensors
 
 UNKNOWN = -1.0
+# On JAX a compiled step can write nothing but the optimizer's variables. Elsewhere these are nobody's: optimizers of
+# Keras that are around this one save by position, and would save them, too.
+IN_STATE = NAME == "jax"
 
 
 class GradientWatch:
     """Keeps the norm of each variable's gradient, before and after the transforms, of steps that someone asks for.
 
-    Any other step costs one look at a number. The variables are the optimizer's, so that compiled steps may write them,
-    but are not saved: a file is the same with and without.
+    Any other step costs one look at a number. Nothing of it is saved: a file is the same with and without.
     """
 
     def __init__(self) -> None:
@@ -32,11 +34,9 @@ class GradientWatch:
             variables: The variables whose gradients are watched.
         """
         self._positions = {id(v): i for i, v in enumerate(variables)}
-        self._wanted = new_counter(optimizer, "gradient_watch_wanted")
-        shape = (2, len(variables))
-        self._norms = optimizer.add_variable(
-            shape, dtype="float32", name="gradient_watch_norms", aggregation="only_first_replica"
-        )
+        with native.on_host():
+            self._wanted = _variable(optimizer, (), "int32", "gradient_watch_wanted")
+        self._norms = _variable(optimizer, (2, len(variables)), "float32", "gradient_watch_norms")
         self.variables = [self._wanted, self._norms]
 
     def ask(self) -> None:
@@ -69,3 +69,10 @@ class GradientWatch:
                 native.clear([wanted])
 
         native.when(native.read(wanted) > 0, note, nothing, [norms, wanted])
+
+
+def _variable(optimizer: Any, shape: tuple[int, ...], dtype: str, name: str) -> Any:
+    options = {"shape": shape, "dtype": dtype, "name": name, "aggregation": "only_first_replica"}
+    if IN_STATE:
+        return optimizer.add_variable(**options)
+    return keras.Variable("zeros", trainable=False, **options)

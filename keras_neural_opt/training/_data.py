@@ -66,6 +66,18 @@ def count_batches(data: Any, batch_size: int) -> int | None:
         return None
 
 
+def samples_a_batch(data: Any) -> int | None:
+    """Return the samples of a dataset's batches, or None where only reading it would tell, or it makes none."""
+    if isinstance(data, keras.utils.PyDataset):
+        size = keras.tree.flatten(data[0])[0].shape[0]
+    elif hasattr(data, "element_spec"):
+        shape = keras.tree.flatten(data.element_spec)[0].shape
+        size = shape[0] if shape.rank else None
+    else:
+        size = getattr(data, "batch_size", None)
+    return None if size is None else int(size)
+
+
 def fit_arguments(data: Any, batch_size: int, shuffle: bool) -> dict[str, Any]:
     """Return the arguments of `fit` that hand over the training data."""
     if is_dataset(data):

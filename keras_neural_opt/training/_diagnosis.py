@@ -170,6 +170,9 @@ def _creeps(losses: Sequence[float]) -> Finding | None:
 
 
 def _overfits(losses: Sequence[float], validation: Sequence[float]) -> Finding | None:
+    every = len(losses) // max(1, len(validation))
+    # With `validation_freq` there is one after every so many epochs.
+    losses = losses[every - 1 :: every] if every else losses
     if len(validation) < FEWEST_EPOCHS or len(validation) != len(losses) or not np.isfinite(validation).all():
         return None
     best = int(np.argmin(validation))
@@ -179,7 +182,8 @@ def _overfits(losses: Sequence[float], validation: Sequence[float]) -> Finding |
     if since < _window(losses) or now - low <= enough or losses[-1] >= losses[best]:
         return None
     evidence = (
-        f"the validation loss was lowest, {low:.4g}, in epoch {best + 1} and is {now:.4g} in epoch {len(validation)},"
+        f"the validation loss was lowest, {low:.4g}, in epoch {every * (best + 1)} and is {now:.4g} in epoch"
+        f" {every * len(validation)},"
         f" while the training loss fell from {losses[best]:.4g} to {losses[-1]:.4g}"
     )
     remedy = (

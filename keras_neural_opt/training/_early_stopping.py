@@ -14,8 +14,14 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
     and the moments, counters and averages of a later one the first steps would lead away from it.
 
     Args:
-        **settings: Those of `keras.callbacks.EarlyStopping`: `monitor`, `min_delta`, `patience`, `verbose`, `mode`,
-            `baseline`, `restore_best_weights`, `start_from_epoch`. Here `restore_best_weights` defaults to True.
+        monitor: The metric's name in the logs. Defaults to `"val_loss"`.
+        min_delta: What counts as an improvement, >= 0. Defaults to 0.
+        patience: After how many epochs without one training stops. Defaults to 0.
+        verbose: 0 says nothing, 1 says when it stops. Defaults to 0.
+        mode: `"min"`, `"max"` or `"auto"`, which knows the usual names (default).
+        baseline: None, or what must be reached for an improvement to count.
+        restore_best_weights: Whether to go back to the best epoch. Defaults to True, unlike Keras'.
+        start_from_epoch: How many epochs are not looked at first. Defaults to 0.
 
     Example:
         >>> import keras
@@ -36,8 +42,18 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         Prechelt, Early Stopping - But When?, 1998, https://doi.org/10.1007/3-540-49430-8_3
     """
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**{"restore_best_weights": True, **settings})
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = True,
+        start_from_epoch: int = 0,
+    ) -> None:
+        super().__init__(monitor, min_delta, patience, verbose, mode, baseline, restore_best_weights, start_from_epoch)
         self._best_state: list[Any] = []
 
     def on_train_begin(self, logs: Any = None) -> None:

@@ -1,10 +1,12 @@
 """What kind of network a model is."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
+from keras_neural_opt._core import masks
 from keras_neural_opt.layers._linear_wrapper import LinearWrapper
 from keras_neural_opt.layers._scheduled_rate import ScheduledRate
 
@@ -47,9 +49,10 @@ class ModelTraits:
         def has(*kinds: Any) -> bool:
             return any(isinstance(layer, kinds) for layer in layers)
 
-        matrices = {v.path.rpartition("/")[0] for v in model.trainable_variables if len(v.shape) >= 2}
+        weights = [v for v in model.trainable_variables if not masks.is_rate(v)]
+        matrices = {v.path.rpartition("/")[0] for v in weights if len(v.shape) >= 2}
         return cls(
-            parameters=sum(int(keras.ops.size(v)) for v in model.trainable_variables),
+            parameters=sum(math.prod(v.shape) for v in weights),
             depth=len(matrices),
             recurrent=has(_L.RNN),
             attention=has(*_ATTENTION),

@@ -11,7 +11,7 @@ from keras_neural_opt._core.arguments import integer, optional
 from keras_neural_opt.optimizers._configs import OptimizerConfig, configured_optimizer, optimizer_config
 from keras_neural_opt.schedules import scale_learning_rate
 from keras_neural_opt.schedules._configs import SchedulerConfig, scheduler_config
-from keras_neural_opt.training._data import check_data, count_batches, is_dataset
+from keras_neural_opt.training._data import check_data, count_batches, is_dataset, samples_a_batch
 from keras_neural_opt.training._model_traits import ModelTraits
 
 if TYPE_CHECKING:
@@ -104,13 +104,15 @@ def recommended(model: Any, data: Any, batch_size: int | None, budget: int | Non
     """Return how to train `model`; the arguments are those of `keras_neural_opt.recommend`."""
     if not isinstance(model, keras.Model) or not model.built:
         raise ValueError(f"{OWNER}.model must be a Keras model that is built; received {model!r}")
-    batch = optional(integer(batch_size, 1)).check(OWNER, "batch_size") or 32
+    given = optional(integer(batch_size, 1)).check(OWNER, "batch_size")
     epochs = optional(integer(budget, 1)).check(OWNER, "budget")
     steps = samples = None
     if data is not None:
         check_data(data, f"{OWNER}.data")
-        steps = count_batches(data, batch)
-        samples = steps * batch if steps and is_dataset(data) else len(keras.tree.flatten(data)[0]) if steps else None
+        given = given or samples_a_batch(data)
+        steps = count_batches(data, given or 32)
+        samples = len(keras.tree.flatten(data)[0]) if not is_dataset(data) else steps and given and steps * given
+    batch = given or 32
     traits = ModelTraits.of(model)
     if not traits.parameters:
         raise ValueError(f"{OWNER}.model must have something to train; received {model.name!r} without weights")

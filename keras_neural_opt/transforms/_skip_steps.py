@@ -82,8 +82,9 @@ class SkipSteps(GradientTransform):
             FloatingPointError: Too many steps in a row were left out. The next training begins anew.
         """
         if self.max_consecutive and int(native.read(self._in_a_row)) >= self.max_consecutive:
+            message = self._message(int(native.read(optimizer.iterations)))
             self._in_a_row.assign(0)
-            raise FloatingPointError(self._message(int(optimizer.iterations)))
+            raise FloatingPointError(message)
 
     def _message(self, steps_before: int) -> str:
         those = "1 step" if self.max_consecutive == 1 else f"{self.max_consecutive} steps in a row"

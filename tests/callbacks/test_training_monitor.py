@@ -141,6 +141,25 @@ def test_steps_that_are_not_finite_are_counted(nonfinite: str):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda skip: optimizers.with_transforms(optimizers.SGD(0.1), [skip]),
+        lambda skip: optimizers.SGD(0.1, nonfinite="skip", gradient_transforms=[skip]),
+        lambda skip: optimizers.SGD(0.1, gradient_transforms=[skip]),
+    ],
+    ids=["around", "both", "inside"],
+)
+def test_steps_that_a_transform_leaves_out_are_counted_once(make):
+    x, y = data()
+    y[2 * BATCH : 4 * BATCH] = np.nan
+    model = linear_model(make(transforms.SkipNonFinite()))
+    monitor = callbacks.TrainingMonitor(every=1)
+    history = model.fit(x, y, batch_size=BATCH, epochs=2, shuffle=False, verbose=0, callbacks=[monitor]).history
+    assert history["nonfinite_steps"] == [2, 4]
+
+
+@pytest.mark.slow
 def test_training_and_files_are_the_same_with_and_without(tmp_path):
     def trained(*watching):
         optimizer = optimizers.Adam(0.1, global_clipnorm=1.0, gradient_transforms=[transforms.AutoClip(50)])
@@ -160,6 +179,29 @@ def test_training_and_files_are_the_same_with_and_without(tmp_path):
         model.fit(*data(), batch_size=BATCH, shuffle=False, verbose=0)
         for a, b in zip(bare.get_weights(), model.get_weights(), strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def several():
+    of_kernels = {".*kernel": optimizers.Adam(0.1)}
+    return keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(optimizers.SGD(0.1), of_kernels))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:TrainingMonitor sees no gradients inside of:UserWarning")
+@pytest.mark.parametrize(
+    "make", [lambda: keras.optimizers.LossScaleOptimizer(optimizers.Adam(0.1), dynamic_growth_steps=3), several]
+)
+def test_files_of_keras_wrappers_are_the_same_with_and_without(make, tmp_path):
+    """Written while the monitor is there, and loaded where it is not; a warning would be an error here."""
+    model, monitor = linear_model(make()), callbacks.TrainingMonitor(every=2)
+    path = tmp_path / "model.keras"
+    model.fit(
+        *data(), batch_size=BATCH, verbose=0, callbacks=[monitor, keras.callbacks.ModelCheckpoint(path)], epochs=2
+    )
+    assert bool(monitor.samples[0].gradient_norms) == (BACKEND != "jax")
+    loaded = keras.models.load_model(path)
+    for a, b in zip(loaded.optimizer.variables, model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
 @pytest.mark.slow

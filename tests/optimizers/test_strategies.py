@@ -126,6 +126,19 @@ def test_mirrored_leaves_out_the_steps_of_one_device(mirrored, make):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("wrap", [False, True], ids=["ours", "native"])
+def test_mirrored_raises_what_a_compiled_step_could_not(mirrored, wrap):
+    def make():
+        skip = kno.transforms.SkipNonFinite(1)
+        if wrap:
+            return kno.optimizers.with_transforms(keras.optimizers.SGD(0.1), [skip])
+        return kno.optimizers.SGD(0.1, gradient_transforms=[skip])
+
+    with pytest.raises(FloatingPointError, match=r"1 step had .* after effective step 1$"):
+        trained(make, mirrored.scope, jit_compile="auto", data=spoiled)
+
+
+@pytest.mark.slow
 def test_mirrored_with_schedules_and_plateaus_equals_one_device(mirrored):
     several = trained(scheduled, mirrored.scope, jit_compile="auto", callbacks=plateaus_and_epochs)
     one = trained(scheduled, callbacks=plateaus_and_epochs)

@@ -38,3 +38,11 @@ def test_the_peak_is_saved():
     resumed.load_own_variables(store)
     run_on(resumed, variables, gradients()[5:])
     assert_same(read(variables), read(whole.variables), "variables of the resumed training")
+
+
+def test_decay_may_come_after_the_optimizer_is_built():
+    optimizer, variable = optimizers.SGD(0.1, weight_decay_mode="corrected"), keras.Variable([1.0])
+    optimizer.build([variable])
+    optimizer.weight_decay = 0.5
+    optimizer.apply([keras.ops.zeros(1)], [variable])
+    np.testing.assert_allclose(variable.numpy(), [0.95], rtol=1e-6)

@@ -71,6 +71,13 @@ def test_remedies_exist():
     assert {name for name in names if not any(hasattr(package, name) for package in packages)} == set()
 
 
+def test_validation_need_not_come_every_epoch():
+    (finding,) = diagnose({"loss": FALLING, "val_loss": (0.5 + 0.05 * BENT)[1::2]})
+    assert finding.problem == "overfitting"
+    assert "lowest, 0.55, in epoch 6 and is 1.15 in epoch 20, while the training loss fell" in finding.evidence
+    assert diagnose({"loss": FALLING, "val_loss": (0.5 + 0.05 * BENT)[:13]}) == []  # Nobody knows when those were.
+
+
 def test_needs_losses():
     with pytest.raises(ValueError, match=r"^diagnose\.history must have losses under 'loss'; received accuracy$"):
         diagnose({"accuracy": [0.5]})

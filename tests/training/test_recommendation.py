@@ -123,6 +123,45 @@ def test_few_samples_want_dropout_where_there_is_none():
     assert kno.recommend(mlp(), many, batch_size=64).steps_per_epoch == 16
 
 
+class Batches(keras.utils.PyDataset):
+    def __getitem__(self, index):
+        return np.zeros((8192, 8), "float32"), np.zeros(8192)
+
+    def __len__(self):
+        return 2
+
+
+def test_a_dataset_says_how_large_its_batches_are():
+    advice = kno.recommend(mlp(), Batches())
+    assert (advice.optimizer.name, advice.steps_per_epoch) == ("lamb", 2)
+    assert "dropout" not in said(advice)
+    stream = (batch for batch in [np.zeros((8192, 8), "float32")])
+    assert kno.recommend(mlp(), stream).optimizer.name == "adamw"  # Nobody may read it ahead of the training.
+    assert "dropout" not in said(kno.recommend(mlp(), stream))
+    assert len(list(stream)) == 1
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        for fixed in (True, False):
+            data = tf.data.Dataset.from_tensor_slices(np.zeros((8192, 8), "float32")).batch(4096, drop_remainder=fixed)
+            assert kno.recommend(mlp(), data).optimizer.name == ("lamb" if fixed else "adamw")
+    if keras.backend.backend() == "torch":
+        import torch
+
+        loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.zeros(8192, 8)), batch_size=4096)
+        assert kno.recommend(mlp(), loader).optimizer.name == "lamb"
+
+
+def test_what_dropout_layers_learn_is_no_weight():
+    wrapped = [kno.layers.ConcreteDropout(layers.Dense(8), 1e-2), kno.layers.VariationalDropout(layers.Dense(4), 1e-2)]
+    model = keras.Sequential([keras.Input((4,)), *wrapped, layers.Dense(2)])
+    advice = kno.recommend(model)
+    assert (advice.traits.parameters, advice.traits.depth) == (40 + 36 + 10, 3)
+    rows = kno.regularization.summary(model, advice.build(), print_fn=lambda text: None)
+    decayed = {row.path.rpartition("/")[2]: row.decayed for row in rows}
+    assert (decayed["kernel"], decayed["rate_logit"], decayed["log_variance"]) == (True, False, False)
+
+
 def test_small_batches_do_not_go_with_batch_norms():
     assert said(kno.recommend(conv_net(), batch_size=4))["batch norm"] == "GroupNormalization instead"
     assert "batch norm" not in said(kno.recommend(conv_net(), batch_size=32))
