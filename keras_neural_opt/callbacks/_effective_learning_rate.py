@@ -33,7 +33,8 @@ class EffectiveLearningRate(keras.callbacks.Callback):
 
     Args:
         weights: Regular expressions found in the paths of the weights to watch (`"!..."` leaves out). Defaults to None:
-            those that `training.scale_invariant_weights` finds.
+            those that `training.scale_invariant_weights` finds at the first sample. Later samples leave out those that
+            are no longer so, as `FreezeBatchNorm` makes them.
         every: Take a sample every so many batches, >= 1. Defaults to None: once an epoch, after its first step.
         power: Of the length in the effective rate: 2 (default) for SGD, 1 for Adam and its relatives.
         log_layers: Whether the logs get the values of each weight besides the medians over all. Defaults to False.
@@ -44,7 +45,7 @@ class EffectiveLearningRate(keras.callbacks.Callback):
             None where nobody knows.
 
     Raises:
-        ValueError: An argument breaks its rule. When a sample is taken: there is no such weight, or several batches are
+        ValueError: An argument breaks its rule. At the first sample: there is no such weight, or several batches are
             one call (`steps_per_execution`).
 
     Example:
@@ -100,6 +101,7 @@ class EffectiveLearningRate(keras.callbacks.Callback):
         """Begin to count."""
         self._batches, self._next, self._until = 0, 1, 0
         self._due, self._fresh = True, False
+        self._paths: set[str] = set()
         self._before: dict[str, np.ndarray] = {}
         self._noted: dict[str, dict[str, Any]] = {}
 
@@ -122,7 +124,7 @@ class EffectiveLearningRate(keras.callbacks.Callback):
         if not self._fresh or logs is None:
             return
         for name in ("effective_learning_rate", "angular_update"):
-            last = {path: record[name][-1] for path, record in self.history.items()}
+            last = {path: self.history[path][name][-1] for path in self._noted}
             logs[name] = float(np.median(list(last.values())))
             if self._log_layers:
                 logs.update({f"{name}/{path}": value for path, value in last.items()})
@@ -140,18 +142,18 @@ class EffectiveLearningRate(keras.callbacks.Callback):
                 f"{type(self).__name__} must see each batch: compile with steps_per_execution=1;"
                 f" received {model.steps_per_execution}"
             )
-        self._before = {weight.path: _values(weight) for weight in self._watched(model)}
         calls = max(calls for _, calls in with_calls(model.optimizer))
         self._until, self._due = self._batches + calls, False
         self._next = self._batches + (self._every or 0)
-        for weight in self._watched(model):
-            self._note(model.optimizer, weight)
+        watched = self._watched(model)
+        self._before = {weight.path: _values(weight) for weight in watched}
+        self._noted = {weight.path: self._known(model.optimizer, weight) for weight in watched}
 
-    def _note(self, optimizer: Any, weight: Any) -> None:
-        """Keep what is known before the step."""
+    def _known(self, optimizer: Any, weight: Any) -> dict[str, Any]:
+        """Return what is known before the step."""
         stepper = _stepper(optimizer, weight)
         rate, length = _number(stepper.learning_rate), float(np.linalg.norm(self._before[weight.path]))
-        self._noted[weight.path] = {
+        return {
             "step": int(_number(stepper.iterations)),
             "norm": length,
             "effective_learning_rate": rate / length**self._power if length else math.inf,
@@ -161,10 +163,10 @@ class EffectiveLearningRate(keras.callbacks.Callback):
     def _finish(self) -> None:
         if not self._before or self._batches != self._until:
             return
-        for weight in self._watched(self.model):
-            noted = self._noted[weight.path]
-            noted["angular_update"] = angle(self._before[weight.path], _values(weight))
-            record = self.history.setdefault(weight.path, {name: [] for name in noted})
+        weights = {weight.path: weight for weight in self.model.weights}
+        for path, noted in self._noted.items():  # Not what is watched now: a norm may be frozen since.
+            noted["angular_update"] = angle(self._before[path], _values(weights[path]))
+            record = self.history.setdefault(path, {name: [] for name in noted})
             for name, value in noted.items():
                 record[name].append(value)
         self._before, self._fresh = {}, True
@@ -174,11 +176,14 @@ class EffectiveLearningRate(keras.callbacks.Callback):
             found = scale_invariant_weights(model)
         else:
             found = [weight for weight in model.trainable_variables if masks.selects(self._patterns, weight)]
+        if self._paths:
+            return [weight for weight in found if weight.path in self._paths]
         if not found:
             raise ValueError(
                 f"{type(self).__name__}.weights must be patterns that the paths of trainable weights have, where no"
                 f" weight is found to be scale-invariant; received {self._patterns!r}"
             )
+        self._paths = {weight.path for weight in found}
         return found
 
 

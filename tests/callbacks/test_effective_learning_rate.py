@@ -9,6 +9,7 @@ import pytest
 
 import keras_neural_opt as kno
 from keras_neural_opt.callbacks._effective_learning_rate import angle, equilibrium
+from keras_neural_opt.training._frozen_batch_norm import FrozenCall
 from tests.contracts.running import BACKEND
 from tests.oracles import angular_update
 
@@ -31,14 +32,17 @@ class Watch(keras.callbacks.Callback):
         self.look()
 
 
-def fit(optimizer: Any, watch: Any, epochs: int = 3, **compiled: Any) -> tuple[list[dict[str, np.ndarray]], Any]:
+def fit(
+    optimizer: Any, watch: Any, epochs: int = 3, others: tuple[Any, ...] = (), **compiled: Any
+) -> tuple[list[dict[str, np.ndarray]], Any]:
     """Train for batches of 8: three an epoch."""
     layers = keras.layers
-    hidden = [layers.Dense(4, name="first"), layers.BatchNormalization(), layers.Dense(4, name="second")]
+    norm = layers.BatchNormalization(name="norm")
+    hidden = [layers.Dense(4, name="first"), norm, layers.Dense(4, name="second")]
     model = keras.Sequential([keras.Input((3,)), *hidden, layers.BatchNormalization(), layers.Dense(1, name="head")])
     model.compile(optimizer, "mse", **compiled)
     weights = Watch()
-    history = model.fit(X, Y, 8, epochs, shuffle=False, verbose=0, callbacks=[watch, weights])
+    history = model.fit(X, Y, 8, epochs, shuffle=False, verbose=0, callbacks=[*others, watch, weights])
     return weights.seen, history.history
 
 
@@ -87,6 +91,39 @@ def test_accumulated_steps_chosen_weights_and_samples():
         assert record["effective_learning_rate"][i] == pytest.approx(0.1 / np.linalg.norm(before), rel=1e-6)
     assert record["equilibrium"] == [None] * 4
     assert [name for name in logs if "/" in name] == []
+
+
+class Thaw(keras.callbacks.Callback):
+    """Thaws a norm between the halves of the second sample, and freezes it so in the third."""
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.batch, self.frozen = 0, FrozenCall(self.model.get_layer("norm"), hold=False)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if self.batch == 4:
+            self.frozen.thaw()
+        if self.batch == 7:
+            self.frozen = FrozenCall(self.model.get_layer("norm"), hold=False)
+        self.batch += 1
+
+
+@pytest.mark.slow
+def test_norms_that_are_frozen_and_thawed_between():
+    watch = EffectiveLearningRate()
+    _, logs = fit(kno.optimizers.SGD(0.1), watch, 4, (kno.callbacks.FreezeBatchNorm(1, ["norm$"]),), run_eagerly=True)
+    records = by_name(watch)
+    assert {name: record["step"] for name, record in records.items()} == {"first": [1], "second": [1, 3, 6, 9]}
+    # The median is that of the sample, not of what was seen in former ones.
+    assert logs["angular_update"][1:] == records["second"]["angular_update"][1:]
+
+    watch = EffectiveLearningRate()
+    _, logs = fit(kno.optimizers.SGD(0.1), watch, 3, (kno.callbacks.FreezeBatchNorm(1),), run_eagerly=True)
+    assert len(logs["loss"]) == 3
+    assert len(logs["angular_update"]) == 1
+
+    watch = EffectiveLearningRate()
+    fit(kno.optimizers.SGD(0.1), watch, 3, (Thaw(),), run_eagerly=True)
+    assert {name: record["step"] for name, record in by_name(watch).items()} == {"second": [1, 3, 6]}
 
 
 @pytest.mark.slow
