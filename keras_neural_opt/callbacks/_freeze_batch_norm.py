@@ -7,7 +7,7 @@ import keras
 
 from keras_neural_opt._core import masks
 from keras_neural_opt._core.arguments import check_arguments, flag, integer
-from keras_neural_opt.training._frozen_batch_norm import FrozenCall, batch_norms, is_frozen
+from keras_neural_opt.training._frozen_batch_norm import FrozenCall, batch_norms, frozen_calls, is_frozen
 
 
 class FreezeBatchNorm(keras.callbacks.Callback):
@@ -44,6 +44,11 @@ class FreezeBatchNorm(keras.callbacks.Callback):
         That a norm is frozen is not saved with the model. To resume, give the callback to `fit` again, with
         `initial_epoch`. `layer.trainable = False` does all of it at once, before `compile`: later it would change the
         variables under the optimizer. Gradients of a held scale still count in a global norm.
+
+        Held are the values that are there when the epoch comes, or when a later `fit` with this callback begins: those
+        that were set or restored in between. In a later `fit` without it the former ones come back. Averages of weights
+        replace a held scale, too, at the end of `fit`: by its average, also over the time before; with `use_ema` of
+        Keras' own optimizers over values that each step makes before they are put back.
     """
 
     def __init__(
@@ -66,13 +71,17 @@ class FreezeBatchNorm(keras.callbacks.Callback):
         self._frozen: list[FrozenCall] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """See whether there is anything to freeze."""
-        if not self._chosen():
+        """See whether there is anything to freeze, and hold what was set since an earlier `fit`."""
+        chosen = self._chosen()
+        if not chosen:
             paths = ", ".join(norm.path for norm in batch_norms(self.model)) or "none"
             raise ValueError(
                 f"{type(self).__name__}.layers must be found in the path of a batch norm; received {self._layers!r} for"
                 f" a model with {paths}"
             )
+        changed = [call.hold_anew() for norm in chosen for call in frozen_calls(norm)]
+        if any(changed):
+            self.model.make_train_function(force=True)  # The old values are compiled into the step.
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Freeze the norms when their epoch has come."""

@@ -136,6 +136,44 @@ def test_a_later_callback_freezes_more():
     assert not moved(*seen) & (STATISTICS | SCALES)
 
 
+@pytest.mark.parametrize("mode", MODES, ids=str)
+def test_what_is_set_between_two_fits_is_held(mode: dict[str, bool]):
+    model = network(**mode)
+    fit(model, FreezeBatchNorm(scale_and_offset=True), epochs=1)
+    gamma = model.layers[0].gamma
+    gamma.assign([5.0, 6.0, 7.0])
+    seen = fit(model, FreezeBatchNorm(scale_and_offset=True), epochs=1)
+    np.testing.assert_array_equal(gamma.numpy(), [5.0, 6.0, 7.0])
+    assert moved(*seen) == set(seen[0]) - STATISTICS - SCALES
+
+
+def test_the_step_is_compiled_anew_only_for_other_values():
+    model = network()
+    fit(model, FreezeBatchNorm(scale_and_offset=True), epochs=1)
+    step = model.train_function
+    fit(model, FreezeBatchNorm(scale_and_offset=True), epochs=1)
+    assert model.train_function is step
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_two_callbacks_on_one_norm_thaw_it(first: int):
+    model = network(**EAGER)
+    both = [FreezeBatchNorm(thaw=True), FreezeBatchNorm(1, scale_and_offset=True, thaw=True)]
+    seen = fit(model, both[first], both[1 - first], epochs=2)
+    assert moved(seen[1], seen[2]) == set(seen[0]) - STATISTICS - SCALES
+    seen = fit(model, epochs=1)
+    assert moved(*seen) == set(seen[0])
+    assert model.layers[0].gamma.constraint is None
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_of_two_callbacks_one_stays(inner: bool):
+    model = network(**EAGER)
+    fit(model, FreezeBatchNorm(thaw=inner), FreezeBatchNorm(scale_and_offset=True, thaw=not inner), epochs=1)
+    seen = fit(model, epochs=1)
+    assert moved(*seen) == set(seen[0]) - STATISTICS - (SCALES if inner else set())
+
+
 def test_resumes_bit_by_bit(tmp_path: Any):
     whole, half = network(), network()
     half.set_weights(whole.get_weights())
