@@ -15,6 +15,11 @@ def is_host(x: Any) -> bool:
     return isinstance(x, numbers.Real)
 
 
+def number(x: Any) -> float:
+    """Return a number, a variable or a tensor of one element as a Python float."""
+    return float(keras.ops.convert_to_numpy(x))
+
+
 def step_count(step: Any) -> Any:
     """Return a step count as a Python int or as an integer tensor."""
     if is_host(step):

@@ -9,7 +9,9 @@ import numpy as np
 
 from keras_neural_opt._core import masks
 from keras_neural_opt._core.arguments import check_arguments, flag, integer, optional
-from keras_neural_opt._core.nested import innermost
+from keras_neural_opt._core.scalars import number
+from keras_neural_opt.optimizers import RuleOptimizer
+from keras_neural_opt.optimizers._stepping import stepping
 from keras_neural_opt.training._epochs import with_calls
 from keras_neural_opt.training._scale_invariant import scale_invariant_weights
 
@@ -68,7 +70,9 @@ class EffectiveLearningRate(keras.callbacks.Callback):
         nothing. The equilibrium is known for `SGD` without Nesterov, decoupled or L2, and for `Adam` and `AdamW` with
         decoupled decay: with momentum :math:`\mu` (Adam: :math:`\beta_1`) it is :math:`\sqrt{2 \eta \lambda (1 - \mu) /
         (1 + \mu)}` where decay is decoupled, :math:`\sqrt{2 \eta \lambda / (1 + \mu)}` where it is L2 in SGD. It takes
-        gradients of different steps for independent: it is exact for noise alone.
+        gradients of different steps for independent: it is exact for noise alone. :math:`\eta` is multiplied as
+        `LayerwiseLearningRate` does, and a "corrected" decay by the rate over its peak; a "cautious" one has no
+        equilibrium that is known.
 
     References:
         van Laarhoven, L2 Regularization versus Batch and Weight Normalization, 2017, https://arxiv.org/abs/1706.05350
@@ -151,13 +155,13 @@ class EffectiveLearningRate(keras.callbacks.Callback):
 
     def _known(self, optimizer: Any, weight: Any) -> dict[str, Any]:
         """Return what is known before the step."""
-        stepper = _stepper(optimizer, weight)
-        rate, length = _number(stepper.learning_rate), float(np.linalg.norm(self._before[weight.path]))
+        stepper, multiplier = stepping(optimizer, weight)
+        rate, length = multiplier * number(stepper.learning_rate), float(np.linalg.norm(self._before[weight.path]))
         return {
-            "step": int(_number(stepper.iterations)),
+            "step": int(number(stepper.iterations)),
             "norm": length,
             "effective_learning_rate": rate / length**self._power if length else math.inf,
-            "equilibrium": equilibrium(stepper, weight, rate),
+            "equilibrium": equilibrium(stepper, weight, multiplier),
         }
 
     def _finish(self) -> None:
@@ -193,19 +197,26 @@ def angle(before: np.ndarray, after: np.ndarray) -> float:
     return 2.0 * math.atan2(float(np.linalg.norm(a - b)), float(np.linalg.norm(a + b)))
 
 
-def equilibrium(optimizer: Any, weight: Any, rate: float) -> float | None:
-    """Return the angle of a step at which decay and growth are in balance, or None where nobody knows."""
+def equilibrium(optimizer: Any, weight: Any, multiplier: float = 1.0) -> float | None:
+    """Return the angle of a step at which decay and growth are in balance, or None where nobody knows.
+
+    Args:
+        optimizer: The one that moves the weight; where its decay is corrected, one that is built.
+        weight: A scale-invariant weight.
+        multiplier: What wrappers multiply the steps by.
+    """
     kind = type(optimizer).__name__
     if kind not in ("SGD", "Adam", "AdamW") or getattr(optimizer, "nesterov", False):
         return None
-    step = optimizer.iterations
-    momentum = _number(optimizer.momentum if kind == "SGD" else optimizer.beta_1, step)
-    decay = _number(optimizer.weight_decay or 0.0, step)
-    if not masks.selects(getattr(optimizer, "weight_decay_mask", None), weight):
-        decay = 0.0
-    l2 = 2.0 * float(getattr(weight.regularizer, "l2", 0.0))
-    if getattr(optimizer, "weight_decay_mode", "decoupled") == "l2":
+    step, rate = optimizer.iterations, number(optimizer.learning_rate)
+    momentum = _at(optimizer.momentum if kind == "SGD" else optimizer.beta_1, step)
+    decay, l2 = _decay(optimizer, weight, rate), 2.0 * float(getattr(weight.regularizer, "l2", 0.0))
+    mode = getattr(optimizer, "weight_decay_mode", "decoupled")
+    if mode == "cautious" and decay:
+        return None
+    if mode == "l2":
         decay, l2 = 0.0, decay + l2
+    rate *= multiplier
     if decay and not l2:
         return math.sqrt(2.0 * rate * decay * (1.0 - momentum) / (1.0 + momentum))
     if l2 and not decay and kind == "SGD":
@@ -213,16 +224,25 @@ def equilibrium(optimizer: Any, weight: Any, rate: float) -> float | None:
     return None
 
 
-def _stepper(optimizer: Any, weight: Any) -> Any:
-    """Return the optimizer, of several inside another, that steps this weight."""
-    steppers = list(innermost(optimizer))
-    has = (each for each in steppers if any(weight is v for v in each._trainable_variables))
-    return next(has, steppers[0])
+def _decay(optimizer: Any, weight: Any, rate: float) -> float:
+    """Return the coefficient of the weight decay of a weight in a step at a rate."""
+    if not optimizer.weight_decay:
+        return 0.0
+    if not isinstance(optimizer, RuleOptimizer):
+        return float(optimizer.weight_decay) if optimizer._use_weight_decay(weight) else 0.0
+    if not masks.selects(optimizer.weight_decay_mask, weight):
+        return 0.0
+    decay = _at(optimizer.weight_decay, optimizer.iterations)
+    if optimizer.weight_decay_mode == "corrected":
+        peak = max(number(optimizer.state_by_role()["peak_learning_rate"]), rate)
+        decay *= rate / peak if peak else 0.0
+    return decay
 
 
 def _values(weight: Any) -> np.ndarray:
     return np.array(keras.ops.convert_to_numpy(weight), "float64").ravel()
 
 
-def _number(value: Any, step: Any = None) -> float:
-    return float(keras.ops.convert_to_numpy(value(step) if callable(value) and step is not None else value))
+def _at(value: Any, step: Any) -> float:
+    """Return a number, or that of a schedule, at a step."""
+    return number(value(step) if callable(value) else value)

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 
 from keras_neural_opt._core import masks
-from keras_neural_opt.optimizers import LayerwiseLearningRate, RuleOptimizer
+from keras_neural_opt.optimizers import RuleOptimizer
+from keras_neural_opt.optimizers._stepping import stepping
 
 OWNER = "summary"
 
@@ -86,16 +87,7 @@ def summary(
 
 
 def _trained(optimizer: Any, variable: Any) -> VariableSummary:
-    multiplier = 1.0
-    while True:
-        if isinstance(optimizer, LayerwiseLearningRate):
-            multiplier *= optimizer.multiplier(variable)
-        inner = getattr(optimizer, "inner_optimizer", None)
-        if inner is None and isinstance(optimizer, keras.optimizers.MultiOptimizer):
-            inner = optimizer._optimizer_map(variable)
-        if inner is None:
-            break
-        optimizer = inner
+    optimizer, multiplier = stepping(optimizer, variable)
     decayed, reason = _decay(optimizer, variable)
     adapted = hasattr(optimizer, "trust_ratio_mask") and masks.selects(optimizer.trust_ratio_mask, variable)
     return _row(variable, decayed, reason, multiplier, adapted)

@@ -93,6 +93,16 @@ def test_accumulated_steps_chosen_weights_and_samples():
     assert [name for name in logs if "/" in name] == []
 
 
+@pytest.mark.slow
+def test_multiplied_rates():
+    watch, inner = EffectiveLearningRate(), kno.optimizers.SGD(0.2, momentum=0.5, weight_decay=0.01)
+    seen, _ = fit(kno.optimizers.LayerwiseLearningRate(inner, {"first": 0.25}), watch, epochs=1)
+    for name, record in by_name(watch).items():
+        rate, weight = {"first": 0.05, "second": 0.2}[name], seen[1][path_in(seen[0], name)]
+        assert record["effective_learning_rate"] == [pytest.approx(rate / (weight @ weight), rel=1e-6)]
+        assert record["equilibrium"] == [pytest.approx(math.sqrt(2 * rate * 0.01 * 0.5 / 1.5), rel=1e-6)]
+
+
 class Thaw(keras.callbacks.Callback):
     """Thaws a norm between the halves of the second sample, and freezes it so in the third."""
 
@@ -153,28 +163,60 @@ def test_the_equilibrium_is_where_noise_comes_to(kind: str, optimizer: Any, mome
     made, weight = optimizer(rate, weight_decay=decay, **options), keras.Variable([1.0, 2.0])
     made.build([weight])
     found = angular_update.turning(kind, rate, decay, momentum, steps=3_000)
-    assert equilibrium(made, weight, rate) == pytest.approx(found, rel=0.02)
+    assert equilibrium(made, weight) == pytest.approx(found, rel=0.02)
+
+
+@pytest.mark.parametrize("mode", ["decoupled", "l2"])
+def test_the_equilibrium_where_a_part_of_each_step_is_taken(mode: str):
+    made, weight = kno.optimizers.SGD(0.2, 0.5, weight_decay=0.1, weight_decay_mode=mode), keras.Variable([1.0, 2.0])
+    kind = "sgd_l2" if mode == "l2" else "sgd"
+    found = angular_update.turning(kind, 0.2, 0.1, 0.5, steps=3_000, multiplier=0.25)
+    assert equilibrium(made, weight, 0.25) == pytest.approx(found, rel=0.02)
+    assert equilibrium(made, weight, 0.0) == 0.0
+
+
+@pytest.mark.parametrize("optimizer", [kno.optimizers.SGD, kno.optimizers.AdamW])
+def test_the_equilibrium_of_a_corrected_decay(optimizer: Any):
+    made, weight = optimizer(0.2, weight_decay=0.4, weight_decay_mode="corrected"), keras.Variable([1.0, 2.0])
+    made.build([weight])
+    momentum = getattr(made, "beta_1", 0.0)
+
+    def expected(rate: float, decay: float) -> Any:
+        return pytest.approx(math.sqrt(2.0 * rate * decay * (1.0 - momentum) / (1.0 + momentum)), rel=1e-6)
+
+    assert equilibrium(made, weight) == expected(0.2, 0.4)  # before any step
+    made.apply([keras.ops.ones(2)], [weight])
+    made.learning_rate = 0.05
+    before = weight.numpy()
+    made.apply([keras.ops.zeros(2)], [weight])
+    assert equilibrium(made, weight) == expected(0.05, 0.4 * 0.05 / 0.2)
+    if optimizer is kno.optimizers.SGD:  # what a step without a gradient shrinks by
+        np.testing.assert_allclose(weight.numpy() / before, 1.0 - 0.05 * 0.1, rtol=1e-6)
 
 
 def test_equilibria_that_nobody_knows():
     weight = keras.Variable([1.0, 2.0], name="kernel")
     optimizers = kno.optimizers
+    excluding = keras.optimizers.SGD(0.1, weight_decay=0.1)
+    excluding.exclude_from_weight_decay(var_names=["kernel"])
     for optimizer in (
         optimizers.SGD(0.1),
         optimizers.SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.1),
         optimizers.LARS(0.1, weight_decay=0.1),
         optimizers.Adam(0.1, weight_decay=0.1, weight_decay_mode="l2"),
+        optimizers.SGD(0.1, weight_decay=0.1, weight_decay_mode="cautious"),
         optimizers.SGD(0.1, weight_decay=0.1, weight_decay_mask=["!kernel"]),
+        excluding,
     ):
-        assert equilibrium(optimizer, weight, 0.1) is None
+        assert equilibrium(optimizer, weight) is None
     penalized = keras.layers.Dense(1, kernel_regularizer=keras.regularizers.L2(0.05))
     penalized.build((None, 2))
     for package in (optimizers, keras.optimizers):
-        assert equilibrium(package.SGD(0.1), penalized.kernel, 0.1) == pytest.approx(math.sqrt(0.02))
-        assert equilibrium(package.SGD(0.1, weight_decay=0.1), weight, 0.1) == pytest.approx(math.sqrt(0.02))
-        assert equilibrium(package.Adam(0.1), penalized.kernel, 0.1) is None
+        assert equilibrium(package.SGD(0.1), penalized.kernel) == pytest.approx(math.sqrt(0.02))
+        assert equilibrium(package.SGD(0.1, weight_decay=0.1), weight) == pytest.approx(math.sqrt(0.02))
+        assert equilibrium(package.Adam(0.1), penalized.kernel) is None
     schedule = kno.schedules.Constant(0.1)
-    assert equilibrium(optimizers.SGD(0.1, weight_decay=schedule), weight, 0.1) == pytest.approx(math.sqrt(0.02))
+    assert equilibrium(optimizers.SGD(0.1, weight_decay=schedule), weight) == pytest.approx(math.sqrt(0.02))
 
 
 def test_angles_are_exact_where_they_are_tiny():

@@ -11,7 +11,7 @@ def angle(a: Vector, b: Vector) -> float:
     return float(2.0 * np.arctan2(np.linalg.norm(x - y), np.linalg.norm(x + y)))
 
 
-def turning(kind: str, rate: float, decay: float, momentum: float, steps: int, seed: int = 0) -> float:
+def turning(kind: str, rate: float, decay: float, momentum: float, steps: int, multiplier: float = 1.0) -> float:
     """Return the root mean square angle of the steps of the last half.
 
     Args:
@@ -20,9 +20,9 @@ def turning(kind: str, rate: float, decay: float, momentum: float, steps: int, s
         decay: Its coefficient.
         momentum: Of SGD the momentum, of Adam the decay of the mean; the mean square is known exactly.
         steps: How many; the length must come to its balance within half of them.
-        seed: Of the noise.
+        multiplier: The part of each step that is taken.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     w, velocity, angles = rng.normal(size=2_000), np.zeros(2_000), []
     w *= np.sqrt(rate) / np.linalg.norm(w)  # near the balance
     for _ in range(steps):
@@ -41,5 +41,6 @@ def turning(kind: str, rate: float, decay: float, momentum: float, steps: int, s
             w = w - rate * decay * w
             velocity = momentum * velocity - rate * g
             w = w + velocity
+        w = before + multiplier * (w - before)
         angles.append(angle(before, w))
     return float(np.sqrt(np.mean(np.square(angles[steps // 2 :]))))
