@@ -7,6 +7,7 @@ import keras
 
 from keras_neural_opt._core.arguments import Argument, check_arguments, fraction, text
 from keras_neural_opt._core.masks import mask, selects
+from keras_neural_opt._core.scalars import number
 from keras_neural_opt.layers._scheduled_rate import ScheduledRate, rate_argument, scheduled_layers
 from keras_neural_opt.layers._with_scheduled_dropout import is_ordinary
 from keras_neural_opt.schedules import Schedule
@@ -83,7 +84,9 @@ class DropoutScheduler(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Set the rates."""
-        self._rate = fraction(_number(self.schedule(epoch))).check(type(self).__name__, "schedule")
+        rate = self.schedule(epoch)
+        rate = number(rate) if keras.ops.is_tensor(rate) else rate  # What is neither is refused by name.
+        self._rate = fraction(rate).check(type(self).__name__, "schedule")
         for layer in self._chosen():
             layer.rate = self._rate
 
@@ -99,10 +102,6 @@ class DropoutScheduler(keras.callbacks.Callback):
 
     def _selects(self, layer: Any) -> bool:
         return selects(self.layers, layer)  # By its name: dropout has no path, which Keras gives when it builds.
-
-
-def _number(value: Any) -> Any:
-    return float(keras.ops.convert_to_numpy(value)) if keras.ops.is_tensor(value) else value
 
 
 def _schedule(value: Any) -> Argument:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_neural_opt._core.nested import innermost
+from keras_neural_opt._core.scalars import number
 from keras_neural_opt.layers._scheduled_rate import scheduled_layers
 
 
@@ -38,16 +39,12 @@ class LogHyperparameters(keras.callbacks.Callback):
             scheduled = each.scheduled() if hasattr(each, "scheduled") else {}
             if isinstance(each.weight_decay, keras.optimizers.schedules.LearningRateSchedule):
                 scheduled["weight_decay"] = each.weight_decay
-            found[each.name] = {"learning_rate": _number(each.learning_rate)} | {
-                name: _number(schedule(each.iterations)) for name, schedule in scheduled.items()
+            found[each.name] = {"learning_rate": number(each.learning_rate)} | {
+                name: number(schedule(each.iterations)) for name, schedule in scheduled.items()
             }
         for optimizer, values in found.items():
             for name, value in values.items():
                 logs[name if len(found) == 1 else f"{optimizer}/{name}"] = value
         for layer in scheduled_layers(self.model):
             if layer.schedule is not None:
-                logs[f"{layer.name}/rate"] = _number(layer.rate)
-
-
-def _number(value: Any) -> float:
-    return float(keras.ops.convert_to_numpy(value))
+                logs[f"{layer.name}/rate"] = number(layer.rate)
