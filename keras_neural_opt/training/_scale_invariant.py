@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_neural_opt import layers
 from keras_neural_opt.training._frozen_batch_norm import is_frozen
 
 L = keras.layers
@@ -20,8 +21,10 @@ _HOMOGENEOUS = (
     *(L.MaxPooling1D, L.MaxPooling2D, L.MaxPooling3D, L.AveragePooling1D, L.AveragePooling2D, L.AveragePooling3D),
     *(L.GlobalMaxPooling1D, L.GlobalMaxPooling2D, L.GlobalAveragePooling1D, L.GlobalAveragePooling2D),
     *(L.ZeroPadding1D, L.ZeroPadding2D, L.ZeroPadding3D, L.Cropping1D, L.Cropping2D, L.Cropping3D),
-    *(L.Dropout, L.SpatialDropout1D, L.SpatialDropout2D, L.SpatialDropout3D, L.LeakyReLU, L.Identity),
-    *(L.Flatten, L.Reshape, L.Permute, L.UpSampling1D, L.UpSampling2D),
+    *(L.Dropout, L.SpatialDropout1D, L.SpatialDropout2D, L.SpatialDropout3D, L.GaussianDropout),
+    *(layers.ScheduledDropout, layers.ScheduledGaussianDropout),
+    *(layers.ScheduledSpatialDropout1D, layers.ScheduledSpatialDropout2D, layers.ScheduledSpatialDropout3D),
+    *(L.LeakyReLU, L.Identity, L.Flatten, L.Reshape, L.Permute, L.UpSampling1D, L.UpSampling2D),
 )
 _HOMOGENEOUS_FUNCTIONS = (keras.activations.linear, keras.activations.relu, keras.activations.leaky_relu)
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_neural_opt as kno
 from keras_neural_opt.training import scale_invariant_weights
 from keras_neural_opt.training._frozen_batch_norm import FrozenCall
 from tests.contracts.running import BACKEND
@@ -61,6 +62,28 @@ def nested() -> keras.Model:
     functional = keras.Model(x, L.BatchNormalization(**TINY)(L.Dense(6, name="deep")(x)), name="functional")
     return chain(functional, inner, L.Dense(2, name="head"))
 
+
+def dropped(kind: type[keras.layers.Layer]) -> Callable[[], keras.Model]:
+    def make() -> keras.Model:
+        layers = L.Dense(4, use_bias=False, name="a"), kind(0.3, seed=1), L.BatchNormalization(**TINY)
+        return chain(*layers, shape=(2,) * (DROPOUTS[kind] - 2) + (6,))
+
+    return make
+
+
+# With the rank of what they take.
+DROPOUTS: dict[type[keras.layers.Layer], int] = {
+    L.Dropout: 2,
+    L.GaussianDropout: 2,
+    L.SpatialDropout1D: 3,
+    L.SpatialDropout2D: 4,
+    L.SpatialDropout3D: 5,
+    kno.layers.ScheduledDropout: 2,
+    kno.layers.ScheduledGaussianDropout: 2,
+    kno.layers.ScheduledSpatialDropout1D: 3,
+    kno.layers.ScheduledSpatialDropout2D: 4,
+    kno.layers.ScheduledSpatialDropout3D: 5,
+}
 
 MODELS: dict[str, tuple[Callable[[], keras.Model], set[str]]] = {
     "batch norm takes a bias away": (
@@ -119,11 +142,12 @@ MODELS: dict[str, tuple[Callable[[], keras.Model], set[str]]] = {
     "shown": (shown, set()),
     "operations": (by_operations, {"alone/kernel"}),
     "nested": (nested, {"deep/kernel", "inside/kernel"}),
+    **{kind.__name__: (dropped(kind), {"a/kernel"}) for kind in DROPOUTS},
 }
 
 
 def outputs_of(model: keras.Model) -> Callable[[], list[np.ndarray]]:
-    """Return what computes the outputs of a step of training."""
+    """Return what computes the outputs of a step of training, with the same random numbers each time."""
     x = np.random.default_rng(1).normal(1.0, 2.0, (7, *model.input_shape[1:])).astype("float32")
     if BACKEND == "jax":  # Operation by operation it would compile for minutes.
         import jax
@@ -133,7 +157,10 @@ def outputs_of(model: keras.Model) -> Callable[[], list[np.ndarray]]:
 
     def outputs() -> list[np.ndarray]:
         jitted = BACKEND == "jax"
+        kept = [v.numpy() for v in groups[1]]
         made = step(*([v.value for v in vs] for vs in groups)) if jitted else model(x, training=True)
+        for variable, value in zip(groups[1], kept, strict=True):
+            variable.assign(value)
         return [keras.ops.convert_to_numpy(y) for y in keras.tree.flatten(made)]
 
     return outputs
