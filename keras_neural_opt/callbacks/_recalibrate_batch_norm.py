@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_neural_opt.training import recalibrate_batch_norm
+from keras_neural_opt.training._batch_norm import check_recalibration, recalibrate_batch_norm
 
 
 class RecalibrateBatchNorm(keras.callbacks.Callback):
@@ -15,9 +15,13 @@ class RecalibrateBatchNorm(keras.callbacks.Callback):
 
     Args:
         data: The training inputs, or a dataset.
-        batch_size: Samples a batch, where `data` is arrays. Defaults to 32.
-        steps: None for all of the data, or the largest number of batches.
-        fraction: The part of all samples that these are; the old statistics speak for the others. Defaults to 1.
+        batch_size: Samples a batch, >= 1, where `data` is arrays. Defaults to 32.
+        steps: None for all of the data, or the largest number of batches, >= 1.
+        fraction: The part in (0, 1] of all samples that these are; the old statistics speak for the others. Defaults to
+            1.
+
+    Raises:
+        ValueError: An argument breaks its rule. When `fit` ends: there is no data, or a norm with `renorm=True`.
 
     Example:
         >>> import keras
@@ -31,6 +35,7 @@ class RecalibrateBatchNorm(keras.callbacks.Callback):
 
     def __init__(self, data: Any, batch_size: int = 32, steps: int | None = None, fraction: float = 1.0) -> None:
         super().__init__()
+        check_recalibration(type(self).__name__, batch_size, steps, fraction)
         self._arguments = data, batch_size, steps, fraction
 
     def on_train_end(self, logs: Any = None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_neural_opt._core.arguments import integer, optional, positive_fraction
+from keras_neural_opt._core.arguments import check_arguments, integer, optional, positive_fraction
 from keras_neural_opt._core.backend import native
 from keras_neural_opt.training._data import is_dataset
 from keras_neural_opt.training._frozen_batch_norm import batch_norms, is_frozen
@@ -66,9 +66,7 @@ def recalibrate_batch_norm(
     References:
         Wu, Johnson, Rethinking "Batch" in BatchNorm, 2021, https://arxiv.org/abs/2105.07576
     """
-    integer(batch_size, 1).check(OWNER, "batch_size")
-    optional(integer(steps, 1)).check(OWNER, "steps")
-    positive_fraction(fraction).check(OWNER, "fraction")
+    check_recalibration(OWNER, batch_size, steps, fraction)
     if not isinstance(model, keras.Model):
         raise ValueError(f"{OWNER}.model must be a Keras model; received {model!r}")
     norms = [layer for layer in batch_norms(model) if not is_frozen(layer)]
@@ -92,6 +90,16 @@ def recalibrate_batch_norm(
     for each in sums:
         each.assign(fraction)
     return len(norms)
+
+
+def check_recalibration(owner: str, batch_size: Any, steps: Any, fraction: Any) -> None:
+    """Raise `ValueError` in the name of an owner for the first argument that breaks its rule."""
+    check_arguments(
+        owner,
+        batch_size=integer(batch_size, 1),
+        steps=optional(integer(steps, 1)),
+        fraction=positive_fraction(fraction),
+    )
 
 
 class _Sums:
