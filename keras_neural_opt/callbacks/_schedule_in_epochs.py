@@ -11,7 +11,8 @@ from keras_neural_opt.training._epochs import count_epochs
 class ScheduleInEpochs(keras.callbacks.Callback):
     """Lets schedules with `unit="epoch"` count epochs, when `fit` starts.
 
-    The schedules of the optimizer, of those inside it, and of dropout layers are replaced by what their `in_steps`
+    The schedules of the optimizer, of those inside it, and of dropout layers (of the rate, or of the `kl_weight` of
+    `VariationalDropout`) are replaced by what their `in_steps`
     returns, once: in a later `fit` they count steps of the length that they learned in the first. Layers count batches.
 
     Args:

@@ -8,6 +8,8 @@ from keras import ops
 from keras_neural_opt._core.arguments import finite
 from keras_neural_opt._core.registry import export
 from keras_neural_opt.layers._linear_wrapper import LinearWrapper
+from keras_neural_opt.layers._scheduled_rate import counts_epochs
+from keras_neural_opt.optimizers._learning_rate import refuse_plateau
 from keras_neural_opt.schedules._schedule import schedule_argument, value_of
 
 # Of the approximation of the divergence, as in the paper; what keeps the logarithm and the root from 0, as in its code.
@@ -36,7 +38,7 @@ class VariationalDropout(LinearWrapper):
         kl_weight: :math:`\lambda`, what the divergence counts in the loss: 1 / N for cross-entropy and N training
             samples; :math:`2 \sigma^2 / N` for the mean squared error of targets with noise :math:`\sigma`. A number
             >= 0, or a schedule of the number of training steps: `schedules.Warmup(1 / N, 5000)` lets the layer learn
-            before it prunes.
+            before it prunes. In epochs with the callback `ScheduleInEpochs`.
         threshold: Weights are pruned from this :math:`\log \alpha` on. Defaults to 3, dropout rates of 95 % and more.
         initial_log_variance: :math:`\log \sigma^2` at the start. Defaults to -10.
         seed: Where the random numbers begin, an integer from 0 to 2147483647. Defaults to None: where
@@ -82,6 +84,7 @@ class VariationalDropout(LinearWrapper):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
+        refuse_plateau(type(self).__name__, "kl_weight", kl_weight)
         super().__init__(layer, seed, **kwargs)
         self.set_hyperparameters(
             kl_weight=schedule_argument(kl_weight),
@@ -104,6 +107,8 @@ class VariationalDropout(LinearWrapper):
         )
 
     def _divergence(self, log_variance: Any) -> Any:
+        if counts_epochs(self.kl_weight):  # `fit` asks for the loss once before callbacks can say how long one is.
+            return ops.zeros(())
         log_alpha = _log_alpha(log_variance, self.layer.kernel)
         # Both terms vanish for large alpha and neither overflows.
         terms = K1 * ops.sigmoid(-K2 - K3 * log_alpha) + 0.5 * ops.softplus(-log_alpha)
@@ -115,6 +120,8 @@ class VariationalDropout(LinearWrapper):
             kernel = ops.convert_to_tensor(self.layer.kernel)
             kept = ops.cast(_log_alpha(self.log_variance, kernel) < self.threshold, kernel.dtype)
             return self.activate(self.with_bias(self.linear(inputs, kernel * kept)))
+        if counts_epochs(self.kl_weight):
+            self.kl_weight(0)  # The error says what to do.
         self.steps.assign_add(1)
         mean = self.linear(inputs, self.layer.kernel)
         squares = ops.square(ops.cast(inputs, self.variable_dtype))

@@ -6,6 +6,7 @@ from typing import Any
 
 from keras_neural_opt._core.nested import chain
 from keras_neural_opt.layers._scheduled_rate import scheduled_layers
+from keras_neural_opt.layers._variational_dropout import VariationalDropout
 from keras_neural_opt.schedules import Schedule
 
 
@@ -52,8 +53,13 @@ def _of_optimizer(optimizer: Any) -> Iterator[_Place]:
 
 
 def _of_layers(model: Any) -> Iterator[_Place]:
-    for layer in scheduled_layers(model) if model is not None else ():
+    if model is None:
+        return
+    for layer in scheduled_layers(model):
         yield layer.schedule, 1, layer.follow
+    for layer in model._flatten_layers():
+        if isinstance(layer, VariationalDropout):
+            yield layer.kl_weight, 1, partial(setattr, layer, "kl_weight")
 
 
 def with_calls(optimizer: Any) -> Iterator[tuple[Any, int]]:

@@ -36,6 +36,11 @@ BAD = [
     (ConcreteDropout, {"temperature": 0.0}, "temperature must be a number > 0; received 0.0"),
     (ConcreteDropout, {"seed": -1}, "seed must be None or an integer from 0 to 2147483647; received -1"),
     (VariationalDropout, {"kl_weight": "much"}, "kl_weight must be a LearningRateSchedule or a number >= 0"),
+    (
+        VariationalDropout,
+        {"kl_weight": kno.schedules.Warmup(kno.schedules.ReduceOnPlateau(0.1), 5)},
+        "kl_weight must not wait for a plateau; received <",
+    ),
     (VariationalDropout, {"threshold": float("inf")}, "threshold must be a finite number; received inf"),
     (VariationalDropout, {"initial_log_variance": None}, "initial_log_variance must be a finite number; received None"),
     (Standout, {"alpha": float("nan")}, "alpha must be a finite number; received nan"),

@@ -163,6 +163,28 @@ def test_a_saved_model_goes_on_where_it_stood(weight: Any, tmp_path: Path):
 
 
 @pytest.mark.slow
+def test_the_weight_of_the_divergence_counts_epochs():
+    def fit(schedule: Any, *callbacks: Any) -> tuple[Any, list[float]]:
+        keras.utils.set_random_seed(0)
+        layer = VariationalDropout(keras.layers.Dense(1), schedule, initial_log_variance=-1.0)
+        inside = keras.Sequential([keras.Input((5,)), layer])
+        model = keras.Sequential([keras.Input((5,)), inside])
+        model.compile(kno.optimizers.SGD(0.01), "mse")
+        options = {"batch_size": 2, "epochs": 3, "shuffle": False, "verbose": 0, "callbacks": callbacks}
+        return layer, model.fit(DENSE, DENSE[:, :1], validation_data=(DENSE, DENSE[:, :1]), **options).history
+
+    def falling(*counts: Any) -> kno.schedules.Schedule:
+        return kno.schedules.Warmup(kno.schedules.StepDecay(0.5, counts[1], unit=counts[2]), counts[0], unit=counts[2])
+
+    layer, told = fit(falling(1, 1.5, "epoch"), kno.callbacks.ScheduleInEpochs())
+    assert not layer.kl_weight.counts_epochs
+    assert told == fit(falling(3, 4, "step"))[1]  # rounds 4.5 to even
+    assert told["loss"] != fit(falling(3, 5, "step"))[1]["loss"]
+    with pytest.raises(Exception, match=r"Warmup.unit is 'epoch'.*ScheduleInEpochs"):
+        fit(falling(1, 1.5, "epoch"))
+
+
+@pytest.mark.slow
 def test_replicas_count_a_step_once(mirrored: Any):
     with mirrored.scope():
         layer = VariationalDropout(keras.layers.Dense(1), kno.schedules.Warmup(0.01, 3))
