@@ -63,6 +63,7 @@ class ConcreteDropout(LinearWrapper):
         Gal, Hron, Kendall, Concrete Dropout, 2017, https://arxiv.org/abs/1705.07832
     """
 
+    calls_layer = True
     kl_weight: float
     length_scale: float
     initial_rate: float

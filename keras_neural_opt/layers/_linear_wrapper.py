@@ -8,10 +8,17 @@ from keras import ops
 from keras_neural_opt._core.arguments import Argument, Configurable, integer, optional
 
 _CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+_LINEAR = (keras.layers.Dense, *_CONVOLUTIONS)
 
 
 class LinearWrapper(Configurable, keras.layers.Wrapper):
-    """Base class: computes what the layer inside does, in the steps that a subclass wants to come between."""
+    """Base class: computes what the layer inside does, in the steps that a subclass wants to come between.
+
+    Class attributes of a subclass:
+        calls_layer: Whether it calls the layer inside. Otherwise it takes only layers of which the steps are all.
+    """
+
+    calls_layer = False
 
     def __init__(self, layer: Any, seed: Any, **kwargs: Any) -> None:
         self._layer_argument(layer).check(type(self).__name__, "layer")
@@ -20,9 +27,15 @@ class LinearWrapper(Configurable, keras.layers.Wrapper):
         self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.supports_masking = layer.supports_masking
 
-    @staticmethod
-    def _layer_argument(layer: Any) -> Argument:
+    @classmethod
+    def _layer_argument(cls, layer: Any) -> Argument:
+        rule = "a Dense, Conv1D, Conv2D or Conv3D layer, not causal"
+        if not cls.calls_layer:
+            rule += ", without activity_regularizer and with Keras' own call"
+
         def convert(given: Any) -> Any:
+            if not cls.calls_layer and not _is_plain(given):
+                raise ValueError
             # Keras pads for a causal convolution outside of `convolution_op`.
             if isinstance(given, keras.layers.Dense) or (
                 isinstance(given, _CONVOLUTIONS) and given.padding != "causal"
@@ -30,7 +43,7 @@ class LinearWrapper(Configurable, keras.layers.Wrapper):
                 return given
             raise ValueError
 
-        return Argument(layer, "a Dense, Conv1D, Conv2D or Conv3D layer, not causal", convert)
+        return Argument(layer, rule, convert)
 
     @property
     def channels_axis(self) -> int:
@@ -73,3 +86,8 @@ class LinearWrapper(Configurable, keras.layers.Wrapper):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, for saving."""
         return {**super().get_config(), **self.hyperparameters()}
+
+
+def _is_plain(layer: Any) -> bool:
+    known = any(isinstance(layer, each) and type(layer).call is each.call for each in _LINEAR)
+    return known and layer.activity_regularizer is None

@@ -23,7 +23,8 @@ class Standout(LinearWrapper):
 
     Args:
         layer: A hidden layer with activation :math:`g`, whose outputs are dropped: `Dense`, `Conv1D`, `Conv2D` or
-            `Conv3D`.
+            `Conv3D`. It is not called itself, so one with `activity_regularizer` or with a `call` of your own is
+            refused.
         alpha: :math:`\alpha`, how much the activity of a unit tells. Defaults to 1; 0 is ordinary dropout.
         beta: :math:`\beta`, the log odds to keep a unit that is not active. Defaults to 0.
         seed: Where the random numbers begin, an integer from 0 to 2147483647. Defaults to None: where

@@ -34,7 +34,8 @@ class VariationalDropout(LinearWrapper):
             k_1 \, \sigma(-k_2 - k_3 \log \alpha_{ij}) + \tfrac12 \log (1 + \alpha_{ij}^{-1})
 
     Args:
-        layer: A `Dense`, `Conv1D`, `Conv2D` or `Conv3D` layer.
+        layer: A `Dense`, `Conv1D`, `Conv2D` or `Conv3D` layer. It is not called itself, so one with
+            `activity_regularizer` or with a `call` of your own is refused.
         kl_weight: :math:`\lambda`, what the divergence counts in the loss: 1 / N for cross-entropy and N training
             samples; :math:`2 \sigma^2 / N` for the mean squared error of targets with noise :math:`\sigma`. A number
             >= 0, or a schedule of the number of training steps: `schedules.Warmup(1 / N, 5000)` lets the layer learn

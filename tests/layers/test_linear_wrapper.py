@@ -2,6 +2,7 @@
 
 import copy
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,51 @@ BAD = [
     ),
     (VariationalDropout, {"threshold": float("inf")}, "threshold must be a finite number; received inf"),
     (VariationalDropout, {"initial_log_variance": None}, "initial_log_variance must be a finite number; received None"),
+    (Standout, {"layer": "dense"}, f"layer must be {LAYERS}, without activity_regularizer"),
     (Standout, {"alpha": float("nan")}, "alpha must be a finite number; received nan"),
     (Standout, {"beta": True}, "beta must be a finite number; received True"),
     (Standout, {"seed": 1.5}, "seed must be None or an integer from 0 to 2147483647; received 1.5"),
 ]
+
+
+class Doubled(keras.layers.Dense):
+    """Has a call of its own."""
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        return 2.0 * super().call(inputs)
+
+
+class Initialized(keras.layers.Conv1D):
+    """Has not."""
+
+    def __init__(self, filters: int, **options: Any) -> None:
+        super().__init__(filters, 2, kernel_initializer="ones", **options)
+
+
+PARTS: dict[str, Callable[[], Any]] = {
+    "call": lambda: Doubled(2, kernel_initializer="ones"),
+    "dense": lambda: keras.layers.Dense(2, kernel_initializer="ones", activity_regularizer=keras.regularizers.L2(0.5)),
+    "convolution": lambda: keras.layers.Conv2D(2, 3, activity_regularizer=keras.regularizers.L1(0.5)),
+}
+
+
+@pytest.mark.parametrize("wrapper", [VariationalDropout, Standout])
+@pytest.mark.parametrize("part", PARTS)
+def test_parts_of_a_layer_that_would_be_left_out_are_refused(wrapper: Any, part: str):
+    rule = f"{LAYERS}, without activity_regularizer and with Keras' own call"
+    options = {} if wrapper is Standout else {"kl_weight": 0.1}
+    with pytest.raises(ValueError, match=re.escape(f"{wrapper.__name__}.layer must be {rule}; received <")):
+        wrapper(PARTS[part](), **options)
+    assert wrapper(Initialized(3), **options).layer.filters == 3
+
+
+def test_concrete_dropout_leaves_no_part_out():
+    x = np.ones((2, 3), "float32")
+    assert keras.ops.convert_to_numpy(keras.ops.stop_gradient(ConcreteDropout(PARTS["call"](), 0.0)(x))).max() == 6.0
+    layer = ConcreteDropout(PARTS["dense"](), 0.0)
+    layer(x)
+    # Of each sample half of 3 ** 2 for each of two units.
+    assert sum(float(keras.ops.stop_gradient(loss)) for loss in layer.losses) == pytest.approx(9.0)
 
 
 @pytest.mark.parametrize(("wrapper", "arguments", "message"), BAD)
