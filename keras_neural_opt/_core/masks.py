@@ -28,7 +28,9 @@ def is_rate(variable: Any) -> bool:
 
 
 def path_of(variable: Any) -> str:
-    """Return the path of a Keras variable, or the name of what has none: a native one, a layer made at once."""
+    """Return the path of a Keras variable, or the name of what has none: a native one. A string is a path."""
+    if isinstance(variable, str):
+        return variable
     return str(getattr(variable, "path", None) or variable.name)
 
 

@@ -6,13 +6,16 @@ from typing import Any
 import keras
 
 from keras_neural_opt._core.arguments import Argument, check_arguments, fraction, text
+from keras_neural_opt._core.layer_paths import layer_paths
 from keras_neural_opt._core.masks import mask, selects
 from keras_neural_opt._core.scalars import number
-from keras_neural_opt.layers._scheduled_rate import ScheduledRate, rate_argument, scheduled_layers
+from keras_neural_opt.layers._scheduled_rate import ScheduledRate, rate_argument
 from keras_neural_opt.layers._with_scheduled_dropout import is_ordinary
 from keras_neural_opt.schedules import Schedule
 
 LearningRateSchedule = keras.optimizers.schedules.LearningRateSchedule
+# Under this the other callbacks of a `fit` find, before it starts, that somebody sets rates.
+RATES_ARE_SET = "dropout_rates_are_set"
 
 
 class DropoutScheduler(keras.callbacks.Callback):
@@ -26,7 +29,8 @@ class DropoutScheduler(keras.callbacks.Callback):
         schedule: A schedule of rates in [0, 1), which counts epochs here whatever its unit, or a function of the
             number of the epoch, from 0.
         layers: None for all layers without a schedule of their own (default), or a list of regular expressions for
-            those in whose name one is found; one that starts with `!` leaves layers out.
+            those in whose path one is found, the names that lead to them: `encoder/drop`; one that starts with `!`
+            leaves layers out.
         name: Under which name the rate is written into the logs. Defaults to `"dropout_rate"`.
 
     Raises:
@@ -47,7 +51,8 @@ class DropoutScheduler(keras.callbacks.Callback):
 
     Note:
         As `keras.callbacks.LearningRateScheduler` does for the learning rate. The last rate stays after `fit`; an epoch
-        of a resumed training (`initial_epoch`) gets the rate of its number.
+        of a resumed training (`initial_epoch`) gets the rate of its number. `AdaptiveDropoutRate` refuses to stand
+        beside it, as nothing would be left of the rates that it finds.
     """
 
     def __init__(
@@ -62,21 +67,28 @@ class DropoutScheduler(keras.callbacks.Callback):
         )
         self.schedule, self.layers, self.name = checked["schedule"], checked["layers"], checked["name"]
 
+    def set_params(self, params: Any) -> None:
+        """Take what `fit` tells all of its callbacks, and tell them that rates are set here."""
+        super().set_params(params)
+        if params is not None:
+            params[RATES_ARE_SET] = True
+
     def on_train_begin(self, logs: Any = None) -> None:
         """Refuse a model whose dropout this cannot change."""
         owner = type(self).__name__
-        ordinary = [each.name for each in self.model._flatten_layers() if is_ordinary(each) and self._selects(each)]
+        layers = layer_paths(self.model)
+        ordinary = [path for path, layer in layers.items() if is_ordinary(layer) and selects(self.layers, path)]
         if ordinary:
             raise ValueError(
                 f"{owner}.layers must be layers whose rate is not compiled into the step; received"
                 f" {', '.join(ordinary)}. keras_neural_opt.layers.with_scheduled_dropout(model, 0.0) replaces them"
             )
         chosen = self._chosen()
-        own = [layer.name for layer in chosen if layer.schedule is not None]
+        own = [path for path, layer in chosen.items() if layer.schedule is not None]
         if own:
             raise ValueError(f"{owner}.layers must have no schedule of their own; received {', '.join(own)}")
         if not chosen:
-            names = ", ".join(layer.name for layer in scheduled_layers(self.model)) or "none"
+            names = ", ".join(path for path, layer in layers.items() if isinstance(layer, ScheduledRate)) or "none"
             raise ValueError(
                 f"{owner}.layers must choose at least one of the model's scheduled layers without a schedule; received"
                 f" {self.layers!r}, and there are {names}"
@@ -87,7 +99,7 @@ class DropoutScheduler(keras.callbacks.Callback):
         rate = self.schedule(epoch)
         rate = number(rate) if keras.ops.is_tensor(rate) else rate  # What is neither is refused by name.
         self._rate = fraction(rate).check(type(self).__name__, "schedule")
-        for layer in self._chosen():
+        for layer in self._chosen().values():
             layer.rate = self._rate
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -95,13 +107,11 @@ class DropoutScheduler(keras.callbacks.Callback):
         if logs is not None:
             logs[self.name] = self._rate
 
-    def _chosen(self) -> list[ScheduledRate]:
+    def _chosen(self) -> dict[str, ScheduledRate]:
         # Through the model, each time: on JAX only that brings its variables back from the compiled step.
-        layers = [layer for layer in scheduled_layers(self.model) if self._selects(layer)]
-        return layers if self.layers is not None else [layer for layer in layers if layer.schedule is None]
-
-    def _selects(self, layer: Any) -> bool:
-        return selects(self.layers, layer)  # By its name: dropout has no path, which Keras gives when it builds.
+        layers = layer_paths(self.model).items()
+        chosen = {path: each for path, each in layers if isinstance(each, ScheduledRate) and selects(self.layers, path)}
+        return {path: each for path, each in chosen.items() if self.layers is not None or each.schedule is None}
 
 
 def _schedule(value: Any) -> Argument:

@@ -4,9 +4,10 @@ from typing import Any
 
 import keras
 
+from keras_neural_opt._core.layer_paths import layer_paths
 from keras_neural_opt._core.nested import innermost
 from keras_neural_opt._core.scalars import number
-from keras_neural_opt.layers._scheduled_rate import scheduled_layers
+from keras_neural_opt.layers._scheduled_rate import ScheduledRate
 
 
 class LogHyperparameters(keras.callbacks.Callback):
@@ -14,7 +15,7 @@ class LogHyperparameters(keras.callbacks.Callback):
 
     From there they go into the history and, where this callback stands before it, into TensorBoard. Several optimizers,
     of a `MultiOptimizer`, put their names in front. The rate of a dropout layer that follows a schedule is there as
-    `<layer>/rate`.
+    `<layer>/rate`, in a model inside of the model as `<model>/<layer>/rate`.
 
     Example:
         >>> import keras
@@ -45,6 +46,6 @@ class LogHyperparameters(keras.callbacks.Callback):
         for optimizer, values in found.items():
             for name, value in values.items():
                 logs[name if len(found) == 1 else f"{optimizer}/{name}"] = value
-        for layer in scheduled_layers(self.model):
-            if layer.schedule is not None:
-                logs[f"{layer.name}/rate"] = number(layer.rate)
+        for path, layer in layer_paths(self.model).items():
+            if isinstance(layer, ScheduledRate) and layer.schedule is not None:
+                logs[f"{path}/rate"] = number(layer.rate)

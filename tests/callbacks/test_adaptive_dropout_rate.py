@@ -8,7 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_neural_opt.callbacks import AdaptiveDropoutRate
+from keras_neural_opt import layers
+from keras_neural_opt.callbacks import AdaptiveDropoutRate, DropoutScheduler
+from tests.layers.probe import BATCH, FIT_WAYS, assert_used, data, probed
 
 X = np.ones((8, 1), "float32")
 
@@ -91,14 +93,83 @@ def test_it_goes_on_from_a_file(tmp_path: Path):
 
 @pytest.mark.slow
 def test_every_layer_moves_from_where_it_stands_also_in_nested_models():
-    inner = keras.Sequential([keras.Input((1,)), Scaled(0.4)], name="inner")
-    model = make(Scaled(0.0), inner, keras.layers.Dropout(0.0))
+    inner = keras.Sequential([keras.Input((1,)), Scaled(0.4, name="nested")], name="inner")
+    model = make(Scaled(0.0, name="outer"), inner, keras.layers.Dropout(0.0))
     history = fit(model, AdaptiveDropoutRate(), 3)
     found = {name: values for name, values in history.items() if name.endswith("rate")}
     assert len(found) == 2
-    first, second = (found[layer.rate.path] for layer in (model.layers[0], inner.layers[0]))
+    first, second = found["outer/rate"], found["inner/nested/rate"]
     assert first == pytest.approx([0.05, 0.1, 0.15], rel=1e-5)
     assert second == pytest.approx([0.45, 0.5, 0.5], rel=1e-5)
+
+
+def target(y: Any, outputs: Any) -> Any:
+    # Dropout in the training loss would be in the gap.
+    return keras.ops.mean(y + 0.0 * outputs, axis=-1)
+
+
+def fit_real(model: Any, validation: float, *callbacks: Any, **options: Any) -> dict[str, list[float]]:
+    """Train for four epochs of two batches; the loss is 1, that of validation is given."""
+    model.compile(keras.optimizers.SGD(0.0), target, **options)
+    (x, y), (x_new, y_new) = data(2), data(1)
+    new = (x_new, validation * y_new)
+    return model.fit(x, y, BATCH, epochs=4, validation_data=new, verbose=0, callbacks=[*callbacks]).history
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", FIT_WAYS)
+def test_scheduled_dropout_drops_as_much_as_the_gap_says(way: str):
+    model = probed(layers.ScheduledDropout(0.25))
+    history = fit_real(model, 2.0, AdaptiveDropoutRate(change=0.125), **FIT_WAYS[way])
+    assert history["dropout_rate"] == [0.375, 0.5, 0.5, 0.5]
+    rates = [0.25, *history["dropout_rate"]]
+    assert_used(model.get_layer("probe").rows(), lambda step: rates[step // 2])
+    assert float(model.layers[0].rate) == 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("validation", "start", "rates"),
+    [
+        (2.0, 0.75, [0.75] * 4),  # stays above the maximum
+        (0.5, 0.75, [0.625, 0.5, 0.375, 0.25]),  # falls to it no faster than elsewhere
+        (0.5, 0.125, [0.125] * 4),  # stays below the minimum
+        (2.0, 0.125, [0.25, 0.375, 0.5, 0.5]),
+        (0.5, 0.375, [0.25] * 4),
+    ],
+)
+def test_no_rate_moves_against_the_direction(validation: float, start: float, rates: list[float]):
+    model = probed(layers.ScheduledDropout(start))
+    callback = AdaptiveDropoutRate(change=0.125, minimum_rate=0.25, maximum_rate=0.5)
+    assert fit_real(model, validation, callback)["dropout_rate"] == rates
+
+
+@pytest.mark.slow
+def test_layers_of_one_name_are_told_apart():
+    def inner(name: str, layer: Any) -> Any:
+        return keras.Sequential([layer], name=name)
+
+    model = probed(layers.ScheduledDropout(0.0, name="drop"))
+    first = inner("first", layers.ScheduledGaussianDropout(0.125, name="drop"))
+    second = inner("second", layers.ScheduledDropout(0.25, name="drop"))
+    model = keras.Sequential([keras.Input((1024,)), first, second, *model.layers])
+    history = fit_real(model, 2.0, AdaptiveDropoutRate(change=0.125))
+    assert {name: values[:2] for name, values in history.items() if "rate" in name} == {
+        "first/drop/rate": [0.25, 0.375],
+        "second/drop/rate": [0.375, 0.5],
+        "drop/rate": [0.125, 0.25],
+    }
+
+
+@pytest.mark.parametrize("scheduler_first", [True, False])
+def test_a_dropout_scheduler_beside_it_is_refused(scheduler_first: bool):
+    model = probed(layers.ScheduledDropout(0.25))
+    callbacks = [AdaptiveDropoutRate(), DropoutScheduler(lambda epoch: 0.125)]
+    with pytest.raises(ValueError, match=r"^AdaptiveDropoutRate must be without DropoutScheduler"):
+        fit_real(model, 2.0, *(reversed(callbacks) if scheduler_first else callbacks))
+    assert (float(model.layers[0].rate), len(model.get_layer("probe").rows())) == (0.25, 0)
+    # A later `fit` is another one.
+    assert fit_real(model, 2.0, callbacks[0])["dropout_rate"] == pytest.approx([0.3, 0.35, 0.4, 0.45])
 
 
 @pytest.mark.slow
@@ -113,9 +184,8 @@ def test_a_model_without_such_a_layer_is_refused():
     scheduled = Scaled()
     scheduled.schedule = keras.optimizers.schedules.ExponentialDecay(0.5, 10, 0.5)
     model = make(keras.layers.Dropout(0.5), scheduled)
-    with pytest.raises(
-        ValueError, match=r"AdaptiveDropoutRate needs a layer whose rate is a keras\.Variable, without a schedule"
-    ):
+    message = r"^AdaptiveDropoutRate needs a layer whose rate is a keras\.Variable, without a schedule"
+    with pytest.raises(ValueError, match=rf"{message}.*with_scheduled_dropout\(model, rate\) replaces it"):
         fit(model, AdaptiveDropoutRate(), 1)
 
 

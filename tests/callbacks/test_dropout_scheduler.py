@@ -77,6 +77,24 @@ def test_groups_of_layers():
 
 
 @pytest.mark.slow
+def test_layers_of_one_name_are_told_apart():
+    def inner(name: str, rate: Any) -> keras.Model:
+        return keras.Sequential([layers.ScheduledDropout(rate, name="drop")], name=name)
+
+    own = [inner(f"own_{number}", schedules.Constant(number / 8)) for number in (1, 2)]
+    first, second = inner("first", 0.125), inner("second", 0.25)
+    model = small(*own, first, second)
+    history = fit_small(model, DropoutScheduler(lambda epoch: 0.5, ["second/drop"]), kno.callbacks.LogHyperparameters())
+    assert [float(each.layers[0].rate) for each in (first, second)] == [0.125, 0.5]
+    assert {name: values for name, values in history.items() if name.endswith("drop/rate")} == {
+        "own_1/drop/rate": [0.125] * 3,
+        "own_2/drop/rate": [0.25] * 3,
+    }
+    with pytest.raises(ValueError, match=r"received \['third'\], and there are own_1/drop, own_2/drop, first/drop"):
+        fit_small(model, DropoutScheduler(lambda epoch: 0.5, ["third"]))
+
+
+@pytest.mark.slow
 def test_all_layers_are_those_without_a_schedule():
     free, own = layers.ScheduledDropout(0.1), layers.ScheduledDropout(schedules.Constant(0.375))
     fit_small(small(keras.Sequential([free]), own), DropoutScheduler(lambda epoch: 0.5))
