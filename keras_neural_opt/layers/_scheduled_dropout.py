@@ -46,11 +46,12 @@ class ScheduledDropout(ScheduledRate):
 
     Note:
         What is counted is *training calls of this layer*: batches, also with gradient accumulation, and not effective
-        steps of the optimizer. A layer that is called twice in a step counts two; give it half the speed. Inference and
-        validation count nothing. State: rate, count and the random numbers' state, weights that are not trained. All
-        are saved, also in `.weights.h5`, so that a resumed training draws the masks of the uninterrupted one, which
-        Keras' layer does not. Masks are other than those of Keras' layer with the same seed. In half precision masks
-        and scale are computed in float32.
+        steps of the optimizer. A layer that is called twice in a step counts two; give it half the speed. In
+        `TimeDistributed` it would count timesteps: give it the whole sequence. Inference and validation count nothing.
+        State: rate, count and the random numbers' state, weights that are not trained. All are saved, also in
+        `.weights.h5`, so that a resumed training draws the masks of the uninterrupted one, which Keras' layer does not.
+        Masks are other than those of Keras' layer with the same seed. In half precision masks and scale are computed in
+        float32.
 
     References:
         Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov, Dropout: A Simple Way to Prevent Neural Networks from

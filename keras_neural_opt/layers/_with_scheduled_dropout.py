@@ -44,8 +44,9 @@ def with_scheduled_dropout(model: keras.Model, schedule: Any) -> keras.Model:
         A new model, not compiled: a new optimizer has to be made for its weights.
 
     Raises:
-        ValueError: The model is of another kind, or has a dropout layer inside of a layer, such as `TimeDistributed` or
-            one of your own: build that with a scheduled layer. Or `schedule` breaks its rule.
+        ValueError: The model is of another kind, or has a dropout layer inside of a layer. Build one of your own with a
+            scheduled layer, and give `ScheduledDropout` the whole sequence instead of each timestep by
+            `TimeDistributed`, where it would count timesteps. Or `schedule` breaks its rule.
 
     Example:
         >>> import keras
@@ -94,7 +95,9 @@ def _check_model(model: Any) -> None:
     if hidden:
         raise ValueError(
             f"{OWNER}.model must have no dropout inside of other layers, which cannot be replaced there; received"
-            f" {', '.join(hidden)}. Build these layers with one of keras_neural_opt.layers"
+            f" {', '.join(hidden)}. Build these layers with one of keras_neural_opt.layers, but without"
+            " TimeDistributed, in which it would count timesteps: ScheduledDropout takes the whole sequence, and its"
+            " noise_shape says what is dropped together"
         )
 
 

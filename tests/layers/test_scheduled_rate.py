@@ -275,6 +275,20 @@ def test_a_resumed_training_is_the_uninterrupted_one(tmp_path: Path):
     assert state_of(whole.layers[0]) == state_of(resumed.layers[0])
 
 
+def test_a_whole_sequence_is_one_call_and_time_distributed_counts_timesteps():
+    def drop(noise_shape: Any) -> Any:
+        return layers.ScheduledDropout(schedules.Constant(0.5), noise_shape, seed=3)
+
+    x = np.ones((2, 5, 3, 4, 6), "float32")
+    whole, distributed = drop((None, None, 1, 1, None)), drop((None, 1, 1, None))
+    outputs = [layer(x, training=True) for layer in (whole, keras.layers.TimeDistributed(distributed))]
+    assert (int(whole.calls), int(distributed.calls)) == (1, 5)
+    for each in map(keras.ops.convert_to_numpy, outputs):
+        kept = each[:, :, :1, :1] > 0  # the same for all pixels, another one in each timestep
+        np.testing.assert_array_equal(each, np.broadcast_to(2.0 * kept, x.shape))
+        assert len({step.tobytes() for step in np.moveaxis(kept, 1, 0)}) == 5
+
+
 def test_a_file_of_another_layer_is_refused(tmp_path: Path):
     def model(layer: Any) -> Any:
         return keras.Sequential([keras.Input((8,)), layer])
