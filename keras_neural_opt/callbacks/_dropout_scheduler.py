@@ -7,7 +7,7 @@ import keras
 
 from keras_neural_opt._core.arguments import Argument, check_arguments, fraction, text
 from keras_neural_opt._core.layer_paths import layer_paths
-from keras_neural_opt._core.masks import mask, selects
+from keras_neural_opt._core.masks import patterns, selects
 from keras_neural_opt._core.scalars import number
 from keras_neural_opt.layers._scheduled_rate import ScheduledRate, rate_argument
 from keras_neural_opt.layers._with_scheduled_dropout import is_ordinary
@@ -63,7 +63,7 @@ class DropoutScheduler(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         checked = check_arguments(
-            type(self).__name__, schedule=_schedule(schedule), layers=_patterns(layers), name=text(name)
+            type(self).__name__, schedule=_schedule(schedule), layers=patterns(layers), name=text(name)
         )
         self.schedule, self.layers, self.name = checked["schedule"], checked["layers"], checked["name"]
 
@@ -128,12 +128,3 @@ def _schedule(value: Any) -> Argument:
         return given
 
     return Argument(value, rule, convert)
-
-
-def _patterns(value: Any) -> Argument:
-    def convert(given: Any) -> Any:
-        if given is not None and not isinstance(given, (list, tuple)):
-            raise ValueError
-        return mask(given).convert(given)
-
-    return Argument(value, "None or a list of regular expressions", convert)

@@ -6,8 +6,13 @@ import keras
 from keras import ops
 
 from keras_neural_opt._core.arguments import Argument, Configurable, integer, optional
+from keras_neural_opt.layers._saved import read_saved
 
 _CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+_ADVICE = (
+    "A file of a model without the wrapper is loaded into such a model; give the weights of its layers to the layers"
+    " inside of the wrappers, by wrapper.layer.set_weights(layer.get_weights())"
+)
 _LINEAR = (keras.layers.Dense, *_CONVOLUTIONS)
 
 
@@ -79,7 +84,7 @@ class LinearWrapper(Configurable, keras.layers.Wrapper):
 
     def load_own_variables(self, store: Any) -> None:
         """Load what `save_own_variables` saved."""
-        saved = {name: store[name] for name in store.keys()}  # noqa: SIM118 a store of HDF5 has keys, and no iterator
+        saved = read_saved(self, store, _ADVICE)
         self.seed_generator.state.assign(saved.pop("seed_generator_state"))
         super().load_own_variables(saved)
 

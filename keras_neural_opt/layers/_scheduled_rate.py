@@ -6,6 +6,7 @@ import keras
 
 from keras_neural_opt._core.arguments import Argument, check_arguments, fraction, integer, optional
 from keras_neural_opt._core.backend import native
+from keras_neural_opt.layers._saved import read_saved
 from keras_neural_opt.optimizers._learning_rate import refuse_plateau
 from keras_neural_opt.schedules import Schedule
 
@@ -13,6 +14,10 @@ LearningRateSchedule = keras.optimizers.schedules.LearningRateSchedule
 # Where a schedule is looked at before training: its start, and steps far enough apart to see where it goes.
 _SAMPLES = (0, *(2**power for power in range(31)))
 _LAST_CALL = 2**31 - 1
+_ADVICE = (
+    "A file of a model with ordinary dropout is loaded into such a model; give that to"
+    " keras_neural_opt.layers.with_scheduled_dropout"
+)
 
 
 class ScheduledRate(keras.layers.Layer):
@@ -111,15 +116,9 @@ class ScheduledRate(keras.layers.Layer):
 
     def load_own_variables(self, store: Any) -> None:
         """Load what `save_own_variables` saved."""
-        found, wanted = list(store.keys()), list(self._state())
-        if sorted(found) != sorted(wanted):
-            raise ValueError(
-                f"{self.name} must find {', '.join(wanted)} in the file; received {', '.join(found) or 'nothing'}. A"
-                " file of a model with ordinary dropout is loaded into such a model; give that to"
-                " keras_neural_opt.layers.with_scheduled_dropout"
-            )
+        saved = read_saved(self, store, _ADVICE)
         for name, variable in self._state().items():
-            variable.assign(store[name])
+            variable.assign(saved[name])
 
 
 def scheduled_layers(model: Any) -> list[ScheduledRate]:

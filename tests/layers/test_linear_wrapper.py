@@ -176,6 +176,22 @@ def test_training_goes_on_from_a_file(name: str, tmp_path: Path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@every_wrapper
+def test_a_file_without_the_wrapper_is_refused(name: str, tmp_path: Path):
+    plain = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4, name="same")])
+    plain.save_weights(tmp_path / "plain.weights.h5")
+    layer = WRAPPERS[name](keras.layers.Dense(4), name="same", seed=2)
+    model = keras.Sequential([keras.Input((6,)), layer])
+    before = [keras.ops.convert_to_numpy(each).copy() for each in (*layer.weights, layer.seed_generator.state)]
+    with pytest.raises(ValueError, match=r"same must find .*seed_generator_state in the file; received .*set_weights"):
+        model.load_weights(tmp_path / "plain.weights.h5")
+    for old, new in zip(before, (*layer.weights, layer.seed_generator.state), strict=True):
+        np.testing.assert_array_equal(old, keras.ops.convert_to_numpy(new))
+    # As the error says.
+    layer.layer.set_weights(plain.layers[0].get_weights())
+    np.testing.assert_array_equal(layer.layer.get_weights()[0], plain.layers[0].get_weights()[0])
+
+
 @pytest.mark.slow
 def test_a_layer_used_twice_has_one_divergence():
     inner = VariationalDropout(keras.layers.Dense(6), 1.0, initial_log_variance=-1.0)
