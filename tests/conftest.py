@@ -31,6 +31,11 @@ def prepare_devices(backend: str) -> None:
         tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two_cpus)
 
 
+# The contracts live outside of test modules; their assertions explain themselves all the same. Here, because test
+# modules of other folders use parts of them, and are imported first.
+for _file in (Path(__file__).parent / "contracts").glob("[a-z]*.py"):
+    pytest.register_assert_rewrite(f"tests.contracts.{_file.stem}")
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ["KERAS_BACKEND"] = BACKEND = choose_backend()

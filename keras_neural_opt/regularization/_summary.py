@@ -88,18 +88,25 @@ def summary(
 
 def _trained(optimizer: Any, variable: Any) -> VariableSummary:
     optimizer, multiplier = stepping(optimizer, variable)
-    decayed, reason = _decay(optimizer, variable)
+    decayed, reason = _decay(optimizer, variable) if multiplier else (False, "its rate is multiplied by 0")
     adapted = hasattr(optimizer, "trust_ratio_mask") and masks.selects(optimizer.trust_ratio_mask, variable)
     return _row(variable, decayed, reason, multiplier, adapted)
 
 
 def _row(variable: Any, decayed: bool, reason: str, multiplier: float, trust_ratio: bool = False) -> VariableSummary:
-    regularizer = getattr(variable, "regularizer", None)
-    numbers: Any = regularizer.get_config() if isinstance(regularizer, keras.regularizers.Regularizer) else {}
-    values = ", ".join(f"{name}={value:.4g}" for name, value in numbers.items() if isinstance(value, float) and value)
-    penalty = f"{type(regularizer).__name__}({values})" if regularizer is not None and multiplier else ""
+    penalty = _penalty(getattr(variable, "regularizer", None)) if multiplier else ""
     path, shape = masks.path_of(variable), tuple(map(int, variable.shape))
     return VariableSummary(path, shape, decayed, reason, multiplier, trust_ratio, penalty)
+
+
+def _penalty(regularizer: Any) -> str:
+    if regularizer is None:
+        return ""
+    if not isinstance(regularizer, keras.regularizers.Regularizer):
+        layer = getattr(regularizer, "__self__", None)  # Our dropout layers' divergence is a method of theirs.
+        return getattr(regularizer, "__name__", type(regularizer).__name__) if layer is None else type(layer).__name__
+    numbers = {name: x for name, x in regularizer.get_config().items() if isinstance(x, float) and x}
+    return f"{type(regularizer).__name__}({', '.join(f'{name}={x:.4g}' for name, x in numbers.items())})"
 
 
 def _decay(optimizer: Any, variable: Any) -> tuple[bool, str]:

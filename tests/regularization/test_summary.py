@@ -99,9 +99,24 @@ def test_rates_and_penalties():
     rows = kno.regularization.summary(model(), layerwise(), print_fn=silent)
     assert [row.rate_multiplier for row in rows[:6]] == [0.5, 0.5, 0.0, 1.0, 1.0, 1.0]
     assert [row.penalty for row in rows] == ["L2(l2=0.25)"] + 7 * [""]
+    assert [row.decayed for row in rows[:3]] == [True, False, False]
+    stopped = kno.optimizers.LayerwiseLearningRate(kno.optimizers.SGD(0.1, weight_decay=0.5), {"first/kernel": 0.0})
+    row = kno.regularization.summary(model(), stopped, print_fn=silent)[0]
+    assert (row.decayed, row.reason, row.penalty) == (False, "its rate is multiplied by 0", "")
     lars = kno.optimizers.LARS(0.1)
     rows = kno.regularization.summary(model(), lars, print_fn=silent)
     assert [row.trust_ratio for row in rows] == [True, False, False, False, True, False, False, False]
+
+
+def test_penalties_of_dropout_layers_and_functions_have_names():
+    def of_mine(x):
+        return 0.0 * keras.ops.sum(x)
+
+    dense = keras.layers.Dense(2, kernel_regularizer=of_mine)
+    wrapped = kno.layers.ConcreteDropout(keras.layers.Dense(2), 1e-2)
+    network = keras.Sequential([keras.Input((4,)), wrapped, dense])
+    rows = kno.regularization.summary(network, kno.optimizers.SGD(), print_fn=silent)
+    assert {row.penalty for row in rows} == {"", "ConcreteDropout", "of_mine"}
 
 
 def test_prints_every_variable(capsys, monkeypatch):
