@@ -103,17 +103,17 @@ def test_multiplied_rates():
         assert record["equilibrium"] == [pytest.approx(math.sqrt(2 * rate * 0.01 * 0.5 / 1.5), rel=1e-6)]
 
 
-class Thaw(keras.callbacks.Callback):
-    """Thaws a norm between the halves of the second sample, and freezes it so in the third."""
+class BetweenHalves(keras.callbacks.Callback):
+    """Freezes a norm between the halves of the second sample, and thaws it between those of the third."""
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.batch, self.frozen = 0, FrozenCall(self.model.get_layer("norm"), hold=False)
+        self.batch = 0
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if self.batch == 4:
-            self.frozen.thaw()
-        if self.batch == 7:
             self.frozen = FrozenCall(self.model.get_layer("norm"), hold=False)
+        if self.batch == 7:
+            self.frozen.thaw()
         self.batch += 1
 
 
@@ -132,8 +132,9 @@ def test_norms_that_are_frozen_and_thawed_between():
     assert len(logs["angular_update"]) == 1
 
     watch = EffectiveLearningRate()
-    fit(kno.optimizers.SGD(0.1), watch, 3, (Thaw(),), run_eagerly=True)
-    assert {name: record["step"] for name, record in by_name(watch).items()} == {"second": [1, 3, 6]}
+    fit(kno.optimizers.SGD(0.1), watch, 4, (BetweenHalves(),), run_eagerly=True)
+    steps = {name: record["step"] for name, record in by_name(watch).items()}
+    assert steps == {"first": [1, 3, 9], "second": [1, 3, 6, 9]}
 
 
 @pytest.mark.slow
