@@ -42,7 +42,7 @@ def test_a_moving_average_of_no_step_replaces_nothing(options):
 def test_training_goes_on_after_a_raised_step():
     m = model()
     m.compile(kno.optimizers.SGD(0.1, nonfinite="raise"), "mse")
-    with pytest.raises(FloatingPointError, match="effective step 1"):
+    with pytest.raises(FloatingPointError, match=r"after effective step 0$"):
         fit(m, rows=2, bad=True)
     np.testing.assert_array_equal(m.get_weights()[0], 1.0)
     fit(m, rows=2)

@@ -85,7 +85,7 @@ def test_the_window_is_over_when_its_step_raises():
     variables = make_variables(start)
     optimizer = optimizers.GradientAccumulation(optimizers.SGD(0.1, nonfinite="raise"), 2)
     bad = [np.full_like(g, np.inf) for g in micro_steps[0]]
-    with pytest.raises(FloatingPointError, match="effective step 1"):
+    with pytest.raises(FloatingPointError, match=r"after effective step 0$"):
         run_on(optimizer, variables, [micro_steps[0], bad])
     expected = oracles.GradientAccumulation(Loop(SGD(), 0.1), 2).start(start).run(micro_steps[2:])
     assert_follows(run_on(optimizer, variables, micro_steps[2:]).trajectory, expected, start, 1e-6)
