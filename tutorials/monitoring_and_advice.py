@@ -138,4 +138,4 @@ assert accuracies["recommended"] > 0.95
 
 # %% [markdown]
 # The rules behind the advice are in [training.diagnose](../api/callbacks.md), each with its numbers: they are rules of
-# thumb. The monitor's picture is worth a look in every training; it costs no visible time.
+# thumb. The monitor's picture is worth a look in every training; it looks at one step in many.

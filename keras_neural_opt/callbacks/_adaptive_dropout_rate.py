@@ -7,6 +7,7 @@ import keras
 
 from keras_neural_opt._core.arguments import Configurable, finite, fraction, positive_fraction
 from keras_neural_opt._core.layer_paths import layer_paths
+from keras_neural_opt._core.scalars import number
 from keras_neural_opt.callbacks._dropout_scheduler import RATES_ARE_SET
 
 
@@ -96,7 +97,7 @@ class AdaptiveDropoutRate(Configurable, keras.callbacks.Callback):
         change = self._change(logs)
         rates = self._rates()
         for path, rate in rates.items():
-            value = float(keras.ops.convert_to_numpy(rate))
+            value = number(rate)
             if change:
                 rate.assign(value := self._moved(value, change))
             logs["dropout_rate" if len(rates) == 1 else f"{path}/rate"] = value

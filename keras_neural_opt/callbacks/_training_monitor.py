@@ -13,6 +13,7 @@ from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.masks import path_of
 from keras_neural_opt._core.nested import chain, innermost
 from keras_neural_opt._core.norms import tensor_norms
+from keras_neural_opt._core.scalars import number
 from keras_neural_opt._core.tensors import Tensors
 from keras_neural_opt.optimizers import RuleOptimizer
 from keras_neural_opt.optimizers._gradient_watch import IN_STATE, UNKNOWN
@@ -29,8 +30,8 @@ class TrainingMonitor(keras.callbacks.Callback):
     r"""Watches how large gradients are, and how much of itself each variable moves in a step.
 
     The first thing to look at when a model does not learn. Updates of about a thousandth of the weights are usual;
-    far less and nothing happens, a tenth and training is about to blow up. It looks at one step in many, so that
-    training is as fast as without it.
+    far less and nothing happens, a tenth and training is about to blow up. It looks at one step in many; the
+    others neither wait nor copy for it.
 
     .. math:: \text{ratio} = \frac{\operatorname{rms}(\theta_{t} - \theta_{t-1})}
               {\max(\operatorname{rms}(\theta_{t-1}), \epsilon)}
@@ -176,7 +177,7 @@ class TrainingMonitor(keras.callbacks.Callback):
             for row, known in zip(watch.answer(), norms, strict=True):
                 pairs = zip(each._trainable_variables, row.tolist(), strict=True)
                 known.update({path_of(v): x for v, x in pairs if x != UNKNOWN})
-        rates = [float(keras.ops.convert_to_numpy(x.learning_rate)) for x in innermost(model.optimizer)]
+        rates = [number(x.learning_rate) for x in innermost(model.optimizer)]
         rate = rates[0] if len(rates) == 1 else math.nan
         self.samples.append(MonitorSample(steps + 1, rate, *norms, *self._ratios(variables, old)))
 

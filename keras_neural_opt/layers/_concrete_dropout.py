@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_neural_opt._core.arguments import nonnegative, open_fraction, positive
 from keras_neural_opt._core.registry import export
+from keras_neural_opt._core.scalars import number
 from keras_neural_opt.layers._linear_wrapper import LinearWrapper
 
 
@@ -121,4 +122,4 @@ class ConcreteDropout(LinearWrapper):
     @property
     def rate(self) -> float:
         """The rate that training came to."""
-        return float(keras.ops.convert_to_numpy(ops.sigmoid(self.rate_logit)))
+        return number(ops.sigmoid(self.rate_logit))

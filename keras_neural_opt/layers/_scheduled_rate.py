@@ -6,6 +6,7 @@ import keras
 
 from keras_neural_opt._core.arguments import Argument, check_arguments, fraction, integer, optional
 from keras_neural_opt._core.backend import native
+from keras_neural_opt._core.scalars import number
 from keras_neural_opt.layers._saved import read_saved
 from keras_neural_opt.optimizers._learning_rate import refuse_plateau
 from keras_neural_opt.schedules import Schedule
@@ -150,7 +151,7 @@ def rate_at(rate: Any, step: int) -> float:
     """Return the value of a number or a schedule at a step."""
     if not isinstance(rate, LearningRateSchedule):
         return float(rate)
-    return float(keras.ops.convert_to_numpy(rate(step)))
+    return number(rate(step))
 
 
 def _refuse(given: Any) -> Any:

@@ -242,18 +242,7 @@ class RuleOptimizer(KerasInterface):
             plan.slots[slot.name] = [
                 None if self._overwrite_variable_with_gradient(v) else slot.create(self, v) for v in variables
             ]
-        if self.gradient_accumulation_steps:
-            plan.counters["accumulation_phase"] = new_counter(self, "accumulation_phase")
-        if self.gradient_accumulation_steps or self.skips_steps:
-            plan.counters["effective_steps"] = new_counter(self, "effective_steps")
-        if self.nonfinite != "propagate":
-            judge = SkipNonFinite(max_consecutive=1 if self.nonfinite == "raise" else None)
-            judge.build(self, variables)
-            plan.counters |= judge.counters
-            plan.judges.append(judge)
-        if self.weight_decay_mode == "corrected":
-            with native.on_host():
-                plan.counters["peak_learning_rate"] = self.add_variable((), name="peak_learning_rate", dtype="float32")
+        self._make_counters(plan, variables)
         plan.decayed = [masks.selects(self.weight_decay_mask, v) for v in variables]
         plan.marks = [self.marks(v) for v in variables]
         if self.use_ema:
@@ -275,6 +264,20 @@ class RuleOptimizer(KerasInterface):
             with native.outside_graph():
                 restore(self, *plan.pending)
             plan.pending = None
+
+    def _make_counters(self, plan: "_Plan", variables: list[Any]) -> None:
+        if self.gradient_accumulation_steps:
+            plan.counters["accumulation_phase"] = new_counter(self, "accumulation_phase")
+        if self.gradient_accumulation_steps or self.skips_steps:
+            plan.counters["effective_steps"] = new_counter(self, "effective_steps")
+        if self.nonfinite != "propagate":
+            judge = SkipNonFinite(max_consecutive=1 if self.nonfinite == "raise" else None)
+            judge.build(self, variables)
+            plan.counters |= judge.counters
+            plan.judges.append(judge)
+        if self.weight_decay_mode == "corrected":
+            with native.on_host():
+                plan.counters["peak_learning_rate"] = self.add_variable((), name="peak_learning_rate", dtype="float32")
 
     # ---- One call
 

@@ -17,7 +17,7 @@ from keras_neural_opt._core.arguments import (
     refuse_unknown,
     text,
 )
-from keras_neural_opt._core.scalars import is_host, step_count
+from keras_neural_opt._core.scalars import is_host, number, step_count
 from keras_neural_opt.schedules._figure import schedule_figure
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ def value_of(part: Any, step: Any) -> Any:
         return part
     value = part(step)
     # Keras' own answer a Python int with a tensor.
-    return float(keras.ops.convert_to_numpy(value)) if is_host(step) and not is_host(value) else value
+    return number(value) if is_host(step) and not is_host(value) else value
 
 
 def _each(value: Any, function: Any) -> Any:

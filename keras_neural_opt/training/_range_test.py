@@ -3,11 +3,11 @@
 import math
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_neural_opt._core.arguments import check_arguments, choice, integer, positive
 from keras_neural_opt._core.nested import innermost
+from keras_neural_opt._core.scalars import number
 from keras_neural_opt.schedules import ExponentialDecay, LinearDecay, Schedule
 from keras_neural_opt.training._learning_rate_range import RULES, LearningRateRange
 
@@ -82,7 +82,7 @@ class RangeTest:
         # Keras shows the mean since the metrics were reset: reset them, and it is the batch's own.
         model.reset_metrics()
         # That of the optimizer itself, which may accumulate gradients or skip a step.
-        self._rate = float(keras.ops.convert_to_numpy(next(innermost(model.optimizer)).learning_rate))
+        self._rate = number(next(innermost(model.optimizer)).learning_rate)
 
     def after_batch(self, loss: float) -> None:
         """Keep the loss; `ended` after the last step, or when it has blown up."""
