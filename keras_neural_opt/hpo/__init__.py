@@ -1,0 +1,3 @@
+"""Hyperparameter search."""
+
+__all__: list[str] = []

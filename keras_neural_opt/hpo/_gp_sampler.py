@@ -1,0 +1,121 @@
+"""Search that is guided by a Gaussian process, as a sampler of Optuna."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from scipy.stats import qmc
+
+from keras_neural_opt._core.arguments import check_arguments, integer, optional
+from keras_neural_opt.hpo._gp import Array, GaussianProcess, fit
+from keras_neural_opt.hpo._gp_search import Acquisition, maximise, untried, without
+from keras_neural_opt.hpo._gp_space import ConditionalSpace, Parameter
+from keras_neural_opt.hpo._gp_values import constraint_values, kept, losses, scalarised, told, warped
+
+_FITTED, _KEPT = 200, 500  # trials that hyperparameters are fitted to, and that the process is given
+_GOOD = 5
+_SOBOL_COLUMNS = 64
+
+
+class GaussianProcessSampler(BaseSampler):
+    """Search guided by a Gaussian process.
+
+    Args:
+        seed: Of all that is random.
+        n_startup: How many trials are spread out evenly first.
+    """
+
+    def __init__(self, seed: int | None = None, *, n_startup: int = 10) -> None:
+        checked = check_arguments(
+            "GaussianProcessSampler", seed=optional(integer(seed, 0)), n_startup=integer(n_startup, 1)
+        )
+        self._n_startup: int = checked["n_startup"]
+        self._seed: int = np.random.SeedSequence().entropy if seed is None else checked["seed"]
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Return every parameter that a trial had, as the latest had it."""
+        found: dict[str, BaseDistribution] = {}
+        for other in _others(study, trial):
+            found.update(other.distributions)
+        return {name: distribution for name, distribution in found.items() if not distribution.single()}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Return the parameters to try."""
+        if not search_space:
+            return {}
+        rng = np.random.default_rng([self._seed, trial.number])
+        trials = [other for other in _others(study, trial) if _fits(other, search_space)]
+        space = ConditionalSpace(search_space, [other.params for other in trials if told(other)])
+        seen = np.array([space.encode(other.params) for other in trials]).reshape(-1, len(search_space))
+        is_told = np.array([told(other) for other in trials], bool)
+        if is_told.sum() < self._n_startup:
+            return space.decode(self._spread(space, trial.number, seen, rng))
+        known = [other for other in trials if told(other)]
+        values = warped(scalarised(losses(known, study.directions), rng))
+        acquisition, good = _acquisition(
+            space, seen[is_told], values, constraint_values(known), pending=seen[~is_told]
+        )
+        return space.decode(maximise(acquisition, space, seen, good, rng))
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Return a value of a parameter that no trial had before."""
+        parameter = Parameter(param_distribution)
+        drawn = self._sobol(trial.number)[len(trial.params) % _SOBOL_COLUMNS]
+        return parameter.decode(float(parameter.column.from_uniform(np.array([drawn]))[0]))
+
+    def _spread(self, space: ConditionalSpace, number: int, seen: Array, rng: np.random.Generator) -> Array:
+        drawn = np.resize(self._sobol(number), len(space.columns))
+        point = np.array([c.from_uniform(drawn[i : i + 1])[0] for i, c in enumerate(space.columns)])
+        new = without(space.canonical(point[None]), seen)
+        return new[0] if len(new) else rng.choice(untried(space, seen, rng))
+
+    def _sobol(self, number: int) -> Array:
+        """Return a point of a sequence that fills the cube evenly, of shape `(_SOBOL_COLUMNS,)`."""
+        sequence = qmc.Sobol(_SOBOL_COLUMNS, scramble=True, rng=np.random.default_rng(self._seed))
+        return sequence.fast_forward(number).random(1)[0] if number else sequence.random(1)[0]
+
+
+def _others(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
+    trials = study.get_trials(deepcopy=False)
+    return [each for each in trials if each.number != trial.number and each.state != TrialState.WAITING and each.params]
+
+
+def _fits(trial: FrozenTrial, space: Mapping[str, BaseDistribution]) -> bool:
+    return all(
+        name not in space or space[name]._contains(space[name].to_internal_repr(value))
+        for name, value in trial.params.items()
+    )
+
+
+def _acquisition(
+    space: ConditionalSpace, x: Array, values: Array, constraints: Array, pending: Array
+) -> tuple[Acquisition, Array]:
+    """Return what to maximise, and points near which it may be large."""
+    feasible = (constraints <= 0.0).all(1)
+    ranked = np.lexsort([values, np.maximum(constraints, 0.0).sum(1)])
+    order = np.empty(len(values))
+    order[ranked] = np.arange(len(values))
+    rows = kept(order, _KEPT)
+    process = _fitted(x[rows], values[rows], space.categorical).assuming(pending)
+    limits = []
+    for column in constraints.T:
+        scale = float(column.std()) or 1.0
+        standard = (column - column.mean()) / scale
+        limits.append((_fitted(x[rows], standard[rows], space.categorical), -float(column.mean()) / scale))
+    mean = process.predict(x[rows])[0]
+    best = float(mean[feasible[rows]].min()) if feasible[rows].any() else float(mean.max())
+    return Acquisition(process, best, limits), x[ranked[:_GOOD]]
+
+
+def _fitted(x: Array, y: Array, categorical: Any) -> GaussianProcess:
+    rows = kept(y, _FITTED)
+    process = fit(x[rows], y[rows], categorical)
+    return process if len(rows) == len(x) else GaussianProcess(process.kernel, x, y)
