@@ -1,7 +1,9 @@
 """Optimizers, schedules, gradient transforms and training for Keras 3 on TensorFlow, JAX and torch."""
 
+import importlib
 import os
 import sys
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -27,6 +29,7 @@ __all__ = [
     "create_cosine_annealing_warm_restarts_scheduler",
     "create_cyclical_scheduler",
     "create_exponential_decay_scheduler",
+    "create_hyperparameter_optimization_config",
     "create_inverse_square_root_scheduler",
     "create_join_scheduler",
     "create_lamb_config",
@@ -53,9 +56,13 @@ __all__ = [
     "create_yogi_config",
     "find_batch_size",
     "find_learning_rate",
+    "format_hyperparameters",
+    "get_best_hyperparameters",
     "get_final_loss",
     "get_final_weights",
     "get_training_history",
+    "hpo",
+    "hyperparameter_optimization",
     "l2_penalty",
     "layers",
     "optimizers",
@@ -67,6 +74,14 @@ __all__ = [
     "training",
     "transforms",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Whoever does not search need not load Optuna and KerasTuner.
+    if name == "hpo":
+        return importlib.import_module("keras_neural_opt.hpo")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 # The console script chooses a backend and then loads this file again: Keras, which the lines below import, fixes the
 # backend for good, and Python imports a package before the script that lies in it.
@@ -95,6 +110,7 @@ if not _is_script or "keras_neural_opt.cli" in sys.modules:
         create_cosine_annealing_warm_restarts_scheduler,
         create_cyclical_scheduler,
         create_exponential_decay_scheduler,
+        create_hyperparameter_optimization_config,
         create_inverse_square_root_scheduler,
         create_join_scheduler,
         create_lamb_config,
@@ -121,9 +137,12 @@ if not _is_script or "keras_neural_opt.cli" in sys.modules:
         create_yogi_config,
         find_batch_size,
         find_learning_rate,
+        format_hyperparameters,
+        get_best_hyperparameters,
         get_final_loss,
         get_final_weights,
         get_training_history,
+        hyperparameter_optimization,
         l2_penalty,
         recommend,
         scale_learning_rate,

@@ -42,6 +42,7 @@ __all__ = [
     "create_cosine_annealing_warm_restarts_scheduler",
     "create_cyclical_scheduler",
     "create_exponential_decay_scheduler",
+    "create_hyperparameter_optimization_config",
     "create_inverse_square_root_scheduler",
     "create_join_scheduler",
     "create_lamb_config",
@@ -68,9 +69,12 @@ __all__ = [
     "create_yogi_config",
     "find_batch_size",
     "find_learning_rate",
+    "format_hyperparameters",
+    "get_best_hyperparameters",
     "get_final_loss",
     "get_final_weights",
     "get_training_history",
+    "hyperparameter_optimization",
     "l2_penalty",
     "recommend",
     "scale_learning_rate",
@@ -450,3 +454,139 @@ def recommend(model: Any, data: Any = None, batch_size: int | None = None, budge
         https://arxiv.org/abs/1812.01187
     """
     return recommended(model, data, batch_size, budget)
+
+
+def create_hyperparameter_optimization_config(config: Any = None, /, **options: Any) -> Any:
+    """Return a checked configuration of `hyperparameter_optimization`.
+
+    Args:
+        config: None, a mapping or a list of (name, value) pairs of options.
+        **options: Options as keywords, here with their defaults.
+
+            What is searched: `search_space`, as `hpo.SearchSpace` takes it (must be given); `objective`, as
+            `hpo.OptunaOracle` takes it (None: `"val_loss"`, or `"loss"` where nothing is validated).
+
+            How: `optimization_method` (`"auto"`): `"bayesian"`, `"tpe"`, `"gp"`, `"cma_es"`, `"nsga2"`, `"random"`,
+            `"qmc"`, `"grid"`, `"asha"`, `"hyperband"` or `"bohb"`; `pruner` (`"auto"`: the method's; None: none);
+            `initial_points` (()): mappings of names to values that are tried first; `seed` (None).
+
+            How long: `max_trials` (50); `early_stopping_patience` (None): end after that many trials without a new
+            best; `time_limit` (None) and `trial_timeout` (None), in seconds; `trial_patience` (None): end a trial after
+            that many epochs without a new best.
+
+            What a trial trains: `epochs` (20), `batch_size` (32), `optimizer` (None: the model's, or Adam), `loss` and
+            `metrics` (None: the model's), `initial_weights` (None), `callbacks` (()), `executions_per_trial` (1),
+            `cross_validation` (None): so many folds.
+
+            Where it is kept: `directory` (None: the current one), `project_name` (`"search"`), `overwrite` (False: a
+            search that is there is continued), `storage` (None: a journal in the project); `verbose` (1).
+
+    Returns:
+        A configuration.
+
+    Raises:
+        ValueError: An option is unknown, given twice or breaks its rule.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> config = kno.create_hyperparameter_optimization_config(
+        ...     search_space=[("learning_rate", "log_uniform", 1e-5, 1e-1), ("batch_size", "categorical", [16, 32])],
+        ...     optimization_method="bayesian", max_trials=50, early_stopping_patience=10,
+        ... )
+        >>> config.max_trials
+        50
+    """
+    # Not on top: what does not search should not load Optuna and KerasTuner.
+    from keras_neural_opt.hpo._settings import search_config
+
+    return search_config(config, options)
+
+
+def hyperparameter_optimization(
+    loss_function: Any,
+    gradient_function: Any = None,
+    training_data: Any = None,
+    validation_data: Any = None,
+    config: Any = None,
+    **options: Any,
+) -> Any:
+    """Search for the hyperparameters with which a model, or a loss function's weights, train best.
+
+    Args:
+        loss_function: A compiled Keras model, which each trial clones with its weights; a function of
+            `keras_tuner.HyperParameters` that returns a model; or a loss function of (weights, batch), as
+            `train_neural_network` takes it, together with `initial_weights`.
+        gradient_function: As `train_neural_network` takes it. None for models.
+        training_data: As `train_neural_network` takes it.
+        validation_data: The same. Defaults to None: the training loss is minimized.
+        config: What `create_hyperparameter_optimization_config` returned, or what it takes.
+        **options: More options of it, which replace those of the configuration.
+
+    Returns:
+        A `hpo.SearchResult`.
+
+    Raises:
+        ValueError: An argument breaks its rule; nothing was searched then, and no file made.
+
+    Example:
+        >>> import tempfile
+        >>> import keras
+        >>> import numpy as np
+        >>> import keras_neural_opt as kno
+        >>> x = np.linspace(-1.0, 1.0, 32).reshape(-1, 1)
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> result = kno.hyperparameter_optimization(
+        ...     model, None, (x, 2 * x), (x, 2 * x), search_space=[("learning_rate", "log_uniform", 1e-3, 1.0)],
+        ...     max_trials=3, epochs=2, seed=1, directory=tempfile.mkdtemp(), verbose=0,
+        ... )
+        >>> best = kno.get_best_hyperparameters(result)
+        >>> 1e-3 <= best["learning_rate"] <= 1.0
+        True
+
+    Note:
+        `learning_rate`, `weight_decay`, `optimizer`, `schedule`, `clipnorm`, `batch_size` and `epochs` need no code of
+        yours: they are set where the model is compiled and trained, unless your function asks for them itself. Where no
+        function builds the model, other arguments of the optimizer are, too. A schedule is `"constant"`,
+        `"cosine"`, `"linear"` or `"one_cycle"` over the whole training, or an object behind a label.
+    """
+    from keras_neural_opt.hpo._search import search
+    from keras_neural_opt.hpo._settings import search_config
+
+    return search(loss_function, gradient_function, training_data, validation_data, search_config(config, options))
+
+
+def get_best_hyperparameters(result: Any) -> dict[str, Any]:
+    """Return the values of the best trial, by name.
+
+    Args:
+        result: What `hyperparameter_optimization` returned.
+
+    Raises:
+        ValueError: No trial completed.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> import keras_neural_opt as kno
+        >>> kno.get_best_hyperparameters(SimpleNamespace(best_hyperparameters={"learning_rate": 0.01}))
+        {'learning_rate': 0.01}
+    """
+    best: dict[str, Any] = result.best_hyperparameters
+    return best
+
+
+def format_hyperparameters(hyperparameters: dict[str, Any]) -> str:
+    """Return hyperparameters as lines of text.
+
+    Args:
+        hyperparameters: Values by name.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> print(kno.format_hyperparameters({"learning_rate": 0.00123456789, "units": 64}))
+        learning_rate  0.00123457
+        units          64
+    """
+    from keras_neural_opt.hpo._result import format_values
+
+    return format_values(hyperparameters)

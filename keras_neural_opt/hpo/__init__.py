@@ -1,3 +1,18 @@
-"""Hyperparameter search."""
+"""Hyperparameter search: KerasTuner's face, Optuna's engine."""
 
-__all__: list[str] = []
+from keras_neural_opt.hpo._gp_sampler import GaussianProcessSampler
+from keras_neural_opt.hpo._oracle import OptunaOracle
+from keras_neural_opt.hpo._report_and_prune import ReportAndPrune
+from keras_neural_opt.hpo._result import SearchedTrial, SearchResult
+from keras_neural_opt.hpo._space import SearchSpace
+from keras_neural_opt.hpo._tuner import OptunaTuner
+
+__all__ = [
+    "GaussianProcessSampler",
+    "OptunaOracle",
+    "OptunaTuner",
+    "ReportAndPrune",
+    "SearchResult",
+    "SearchSpace",
+    "SearchedTrial",
+]

@@ -1,0 +1,409 @@
+"""KerasTuner's oracle over a study of Optuna, which alone holds the truth."""
+
+import json
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras_tuner as kt
+import numpy as np
+import optuna
+from keras_tuner.src.engine import trial as kt_trial
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from keras_neural_opt._core.arguments import check_arguments, did_you_mean, integer, optional
+from keras_neural_opt.hpo import _records as records
+from keras_neural_opt.hpo._hyperparameters import SuggestedHyperParameters, from_keras
+from keras_neural_opt.hpo._journal import open_storage
+from keras_neural_opt.hpo._objectives import objectives_of
+from keras_neural_opt.hpo._owners import is_gone, this_process
+from keras_neural_opt.hpo._parameter import Parameter, is_finite
+from keras_neural_opt.hpo._proposals import SpaceSampler, exhausted
+from keras_neural_opt.hpo._pruners import pruner_of
+from keras_neural_opt.hpo._samplers import sampler_maker
+from keras_neural_opt.hpo._space import SearchSpace
+from keras_neural_opt.hpo._view import hyperparameters_of, number_of, trial_id, view
+
+_STATUS = kt_trial.TrialStatus
+_STATES = {"min": StudyDirection.MINIMIZE, "max": StudyDirection.MAXIMIZE}
+
+
+class OptunaOracle(kt.Oracle):
+    """Lets any sampler and pruner of Optuna drive KerasTuner's tuners.
+
+    The study's storage is the only record of the search: what KerasTuner shows is read from it. Proposals depend on the
+    seed and the finished trials alone, so a search that was stopped goes on as if it had not been.
+
+    Args:
+        objective: The name of a metric such as `"val_accuracy"`, `(name, "min" or "max")`, a `keras_tuner.Objective`,
+            or a list of these for a Pareto front; `"params"` is the number of weights. Defaults to None: the trial
+            returns a number to minimize.
+        max_trials: Configurations to try at most, >= 1. Defaults to 50. None: no limit, but that of the space.
+        sampler: `"auto"` and `"bayesian"` (a Gaussian process; default), `"tpe"`, `"cma_es"`, `"nsga2"`, `"random"`,
+            `"qmc"`, or a sampler of Optuna.
+        pruner: `"auto"` and `"median"`, `"asha"`, `"hyperband"`, None: nothing is pruned, or a pruner of Optuna.
+        hyperparameters: A `SearchSpace`, what it is made of, or `keras_tuner.HyperParameters`; others are found when
+            the model asks for them. Defaults to None: all are.
+        patience: End after that many trials without a new best, >= 1. Defaults to None: never.
+        seed: Where the random numbers begin, from 0 to 2147483647. Defaults to None: anywhere, or as in the study.
+        max_retries_per_trial: How often a trial that raised an error is run again, >= 0. Defaults to 0.
+        max_consecutive_failed_trials: End with an error after that many trials in a row that raised one, >= 1.
+            Defaults to 10. Trials that diverge do not count.
+        storage: The path of a journal, the address of a database, or a storage of Optuna. Defaults to None: a journal
+            in the tuner's project, or memory without a tuner.
+        study_name: The study's name in the storage. Defaults to `"search"`.
+
+    Raises:
+        ValueError: An argument breaks its rule, or the study is one of another search.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> oracle = kno.hpo.OptunaOracle("val_loss", max_trials=20, sampler="tpe", seed=1)
+        >>> oracle.objective.direction
+        'min'
+    """
+
+    def __init__(
+        self,
+        objective: Any = None,
+        max_trials: int | None = 50,
+        sampler: Any = "auto",
+        pruner: Any = "auto",
+        hyperparameters: Any = None,
+        patience: int | None = None,
+        seed: int | None = None,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 10,
+        storage: Any = None,
+        study_name: str = "search",
+    ) -> None:
+        check_arguments(
+            "OptunaOracle",
+            max_trials=optional(integer(max_trials, 1)),
+            patience=optional(integer(patience, 1)),
+            seed=optional(integer(seed, 0, 2**31 - 1)),
+            max_retries_per_trial=integer(max_retries_per_trial, 0),
+            max_consecutive_failed_trials=integer(max_consecutive_failed_trials, 1),
+        )
+        self.objectives = objectives_of(objective)
+        self.directions = {each.name: each.direction for each in self.objectives}
+        self._declared = _declared(hyperparameters)
+        self._pruner, self._sampler, self.patience = pruner_of(pruner), sampler, patience
+        sampler_maker(sampler, 0, self._declared)
+        several = self.objectives if len(self.objectives) > 1 else self.objectives[0]
+        super().__init__(
+            objective=several,
+            max_trials=max_trials,
+            hyperparameters=hyperparameters_of(self._declared),
+            max_retries_per_trial=max_retries_per_trial,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+        )
+        self.seed, self._storage, self.study_name = seed, storage, study_name
+        self._lock = threading.RLock()
+        self._study: optuna.Study | None = None
+        self._running: dict[str, _Running] = {}
+        self.ongoing_trials: dict[str, Any] = {}
+
+    @property
+    def study(self) -> optuna.Study:
+        """The study, which the first use opens."""
+        with self._lock:
+            if self._study is None:
+                self._open()
+            return self._study
+
+    def use_storage(self, where: Any) -> None:
+        """Use the storage at that place, unless another was chosen or is open."""
+        if self._storage is None and self._study is None:
+            self._storage = where
+
+    def space(self) -> SearchSpace:
+        """Return the space known so far."""
+        space = records.remembered(self.study)
+        # What the labels stand for is in the program alone.
+        declared = self._declared.by_key()
+        space.parameters = [declared.get(p.key, p) for p in space]
+        return space
+
+    def _open(self) -> None:
+        directions = [_STATES[each.direction] for each in self.objectives]
+        study = optuna.create_study(
+            storage=open_storage(self._storage),
+            study_name=self.study_name,
+            directions=directions,
+            pruner=self._pruner,
+            load_if_exists=True,
+        )
+        wanted = {"objectives": self.directions, "space": {p.key: p.to_json() for p in self._declared}}
+        known = records.settings(study)
+        for name, value in wanted.items():
+            if known and known[name] != value:
+                raise ValueError(
+                    f"OptunaOracle.{name} must be those of the study {self.study_name!r}, which exists:"
+                    f" {known[name]}; received {value}. Choose another name, or overwrite it"
+                )
+        if known and self.seed not in (None, known["seed"]):
+            raise ValueError(
+                f"OptunaOracle.seed must be that of the study {self.study_name!r}, {known['seed']};"
+                f" received {self.seed}"
+            )
+        self.seed = known["seed"] if known else self.seed
+        if self.seed is None:
+            self.seed = int(np.random.SeedSequence().generate_state(1)[0] >> 1)
+        if not known:
+            for parameter in self._declared:
+                records.remember(study, parameter)
+            study.set_user_attr(records.SETTINGS, json.dumps({**wanted, "seed": self.seed}))
+        self._study = study
+
+    def begin_with(self, points: Sequence[Mapping[str, Any]]) -> None:
+        """Try these values by name first; a search that is continued has done so.
+
+        Raises:
+            ValueError: A point has a name or a value that the space does not have.
+        """
+        drawn = [self.space().drawn(point) for point in points]
+        for point in drawn:
+            self.study.enqueue_trial(point, skip_if_exists=True)
+
+    def create_trial(self, tuner_id: str) -> Any:
+        """Return the next trial; one whose status is `STOPPED` says that the search has ended."""
+        with self._lock:
+            self._bury_the_lost()
+            trials = self._counted()
+            waiting = any(t.state == TrialState.WAITING for t in trials)
+            if not waiting and self._has_ended(trials):
+                return kt_trial.Trial(self.get_space(), status=_STATUS.STOPPED)
+            self._check_failures(trials)
+            space = self.space()
+            self.study.sampler = SpaceSampler(
+                sampler_maker(self._sampler, self.seed or 0, space), space, self.seed or 0
+            )
+            trial = self.study.ask()
+            trial.set_user_attr(records.OWNER, this_process())
+            if self._is_superfluous(trial.number):
+                self._lose(trial.number)
+                return kt_trial.Trial(self.get_space(), status=_STATUS.STOPPED)
+            return self._begin(tuner_id, trial, space)
+
+    def _begin(self, tuner_id: str, trial: optuna.Trial, space: SearchSpace) -> Any:
+        drawn: dict[str, Any] = {}
+        for p in space:
+            if p.counts(space.values(drawn)):
+                drawn[p.key] = trial._suggest(p.key, p.distribution)
+        running = _Running(trial, time.monotonic())
+
+        def suggest(parameter: Parameter) -> Any:
+            with self._lock:
+                if parameter.key not in records.remembered(self.study).by_key():
+                    records.remember(self.study, parameter)
+                return parameter.value(trial._suggest(parameter.key, parameter.distribution))
+
+        hyperparameters = SuggestedHyperParameters(suggest)
+        hyperparameters.fill(space.values(drawn), space.parameters)
+        shown = kt_trial.Trial(hyperparameters, trial_id(trial.number), _STATUS.RUNNING)
+        self._running[shown.trial_id] = running
+        self.trials[shown.trial_id] = self.ongoing_trials[tuner_id] = shown
+        self.start_order.append(shown.trial_id)
+        return shown
+
+    def update_trial(self, trial_id: str, metrics: Mapping[str, Any], step: int = 0) -> Any:
+        """Take what a trial measured; its status is `STOPPED` then if it should end."""
+        with self._lock:
+            shown, running = self.trials[trial_id], self._running[trial_id]
+            self._check_objective_found(metrics)
+            for name, value in metrics.items():
+                if not shown.metrics.exists(name):
+                    shown.metrics.register(name, direction=self.directions.get(name))
+                shown.metrics.update(name, float(value), step=step)
+            if len(self.objectives) == 1:
+                value = float(metrics[self.objectives[0].name])
+                running.trial.report(value if is_finite(value) else float("nan"), running.reports)
+                running.reports += 1
+                if not is_finite(value) or running.trial.should_prune():
+                    shown.status = _STATUS.STOPPED
+            return shown
+
+    def end_trial(self, trial: Any) -> None:
+        """Write down how a trial ended: its status says whether it completed, was stopped or failed."""
+        with self._lock:
+            running = self._running.pop(trial.trial_id)
+            self.ongoing_trials = {k: t for k, t in self.ongoing_trials.items() if t.trial_id != trial.trial_id}
+            number = number_of(trial.trial_id)
+            shown = self.trials[trial.trial_id]
+            running.trial.set_user_attr(records.HISTORY, json.dumps(_curves(shown)))
+            running.trial.set_user_attr(records.SECONDS, time.monotonic() - running.since)
+            if trial.status in (_STATUS.FAILED, _STATUS.INVALID):
+                self._fail(running.trial, trial)
+            else:
+                self._finish(running.trial, shown, trial.status == _STATUS.STOPPED)
+            self.trials[trial.trial_id] = self._view(self.study.get_trials(deepcopy=False)[number])
+            self.end_order.append(trial.trial_id)
+
+    def abandon(self, trial: Any) -> None:
+        """Leave a trial to a later search, such as where the user stopped this one."""
+        with self._lock:
+            running = self._running.pop(trial.trial_id)
+            self.ongoing_trials = {k: t for k, t in self.ongoing_trials.items() if t.trial_id != trial.trial_id}
+            if self._lose(running.trial.number, "stopped"):
+                self._enqueue_again(running.trial.params, running.trial.user_attrs.get(records.RERUN_OF, []))
+
+    def _finish(self, trial: optuna.Trial, shown: Any, stopped: bool) -> None:
+        values = _values(shown, [each.name for each in self.objectives])
+        if values is None:
+            trial.set_user_attr(records.REASON, "diverged")
+            self.study.tell(trial, state=TrialState.PRUNED)
+        elif stopped:
+            trial.set_user_attr(records.REASON, "pruned")
+            self.study.tell(trial, state=TrialState.PRUNED)
+        else:
+            trial.set_user_attr(records.BEST_STEP, int(shown.metrics.get_best_step(self.objectives[0].name)))
+            self.study.tell(trial, values)
+
+    def _fail(self, trial: optuna.Trial, ended: Any) -> None:
+        trial.set_user_attr(records.REASON, ended.message or "failed")
+        runs = trial.user_attrs.get(records.RERUN_OF, [])
+        again = ended.status == _STATUS.INVALID and len(runs) < self.max_retries_per_trial
+        if again:
+            trial.set_user_attr(records.LOST, "to be run again")
+        self.study.tell(trial, state=TrialState.FAIL)
+        if again:
+            self._enqueue_again(trial.params, [*runs, trial.number])
+
+    def _enqueue_again(self, params: Mapping[str, Any], runs: list[int]) -> None:
+        self.study.enqueue_trial(dict(params), user_attrs={records.RERUN_OF: runs})
+
+    def _bury_the_lost(self) -> None:
+        """Run again, once, what a process ran that has died since."""
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            owner = trial.user_attrs.get(records.OWNER)
+            if owner is not None and is_gone(owner) and self._lose(trial.number):
+                runs = trial.user_attrs.get(records.RERUN_OF, [])
+                if len(runs) <= self.max_retries_per_trial:
+                    self._enqueue_again(trial.params, [*runs, trial.number])
+
+    def _lose(self, number: int, reason: str = "its process ended") -> bool:
+        """Write off a trial; return whether nobody else did so before."""
+        storage, trial = self.study._storage, self.study.get_trials(deepcopy=False)[number]
+        try:
+            storage.set_trial_user_attr(trial._trial_id, records.LOST, reason)
+            storage.set_trial_user_attr(trial._trial_id, records.REASON, reason)
+            return storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+        except optuna.exceptions.UpdateFinishedTrialError:
+            return False
+
+    def _counted(self) -> list[FrozenTrial]:
+        return [t for t in self.study.get_trials(deepcopy=False) if records.counts(t)]
+
+    def _has_ended(self, trials: list[FrozenTrial]) -> bool:
+        if self.max_trials is not None and len(trials) >= self.max_trials:
+            return True
+        return exhausted(self.study, self.space()) or self._is_impatient(trials)
+
+    def _is_superfluous(self, number: int) -> bool:
+        # Two workers may both have found that one more is wanted.
+        return self.max_trials is not None and sum(t.number < number for t in self._counted()) >= self.max_trials
+
+    def _is_impatient(self, trials: list[FrozenTrial]) -> bool:
+        if self.patience is None:
+            return False
+        finished = [t for t in trials if t.state.is_finished()]
+        best = {t.number for t in self._best(trials)[: None if len(self.objectives) > 1 else 1]}
+        since = next((i for i, t in enumerate(reversed(finished)) if t.number in best), len(finished))
+        return since >= self.patience
+
+    def _check_failures(self, trials: list[FrozenTrial]) -> None:
+        finished = [t for t in trials if t.state.is_finished()]
+        last = finished[-self.max_consecutive_failed_trials :]
+        if len(last) == self.max_consecutive_failed_trials and all(t.state == TrialState.FAIL for t in last):
+            raise RuntimeError(
+                f"the last {len(last)} trials failed, the last one with: {last[-1].user_attrs.get(records.REASON)}"
+            )
+
+    def _best(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """Return the completed trials from the best on, or those that no other is better than in everything."""
+        complete = [t for t in trials if t.state == TrialState.COMPLETE]
+        if len(self.objectives) > 1:
+            return [t for t in self.study.best_trials if records.counts(t)]
+        sign = 1 if self.objectives[0].direction == "min" else -1
+        return sorted(complete, key=lambda t: (sign * t.value, t.number))
+
+    def best(self) -> list[FrozenTrial]:
+        """Return Optuna's completed trials, the best first; for several objectives the Pareto front."""
+        return self._best(self._counted())
+
+    def get_best_trials(self, num_trials: int = 1) -> list[Any]:
+        """Return completed trials, the best first; for several objectives the Pareto front."""
+        return [self._view(t) for t in self.best()[:num_trials]]
+
+    def get_trial(self, trial_id: str) -> Any:
+        """Return a trial."""
+        if trial_id not in self._running:
+            self.trials[trial_id] = self._view(self.study.get_trials(deepcopy=False)[number_of(trial_id)])
+        return self.trials[trial_id]
+
+    def _view(self, trial: FrozenTrial) -> Any:
+        return view(trial, self.space(), self.directions)
+
+    def _check_objective_found(self, metrics: Mapping[str, Any]) -> None:
+        missing = next((name for name in self.directions if name not in metrics), None)
+        if missing is not None:
+            raise kt.errors.FatalValueError(
+                f"OptunaOracle.objective must be among the metrics of a trial, which are {sorted(metrics)};"
+                f" received {missing!r}{did_you_mean(missing, metrics)}"
+            )
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Say that `create_trial` draws the values itself."""
+        raise NotImplementedError("OptunaOracle.create_trial draws the values itself")
+
+    def get_space(self) -> Any:
+        """Return the space known so far as KerasTuner's hyperparameters."""
+        return hyperparameters_of(self.space())
+
+    def remaining_trials(self) -> int | None:
+        """Return how many more trials there may be."""
+        return None if self.max_trials is None else max(self.max_trials - len(self._counted()), 0)
+
+    def save(self) -> None:
+        """Do nothing: the storage has everything already."""
+
+    def reload(self) -> None:
+        """Read from the storage."""
+        with self._lock:
+            self.trials = {trial_id(t.number): self._view(t) for t in self._counted()}
+
+
+class _Running:
+    """A trial that runs here."""
+
+    def __init__(self, trial: optuna.Trial, since: float) -> None:
+        self.trial, self.since, self.reports = trial, since, 0
+
+
+def _declared(hyperparameters: Any) -> SearchSpace:
+    if hyperparameters is None:
+        return records.empty_space()
+    if isinstance(hyperparameters, kt.HyperParameters):
+        space = records.empty_space()
+        for hp in hyperparameters.space:
+            parameter = from_keras(hp)
+            if parameter is not None:
+                space.add(parameter)
+        return space
+    return SearchSpace(hyperparameters)
+
+
+def _values(shown: Any, names: list[str]) -> list[float] | None:
+    """Return the objectives after the best epoch of the first one, or None where one is not finite."""
+    step = shown.metrics.get_best_step(names[0]) if shown.metrics.exists(names[0]) else None
+    if step is None:
+        return None
+    values = [float(shown.metrics.metrics[name]._observations[step].mean()) for name in names]
+    return values if all(map(is_finite, values)) else None
+
+
+def _curves(shown: Any) -> dict[str, list[float]]:
+    return {name: [float(each.mean()) for each in m.get_history()] for name, m in shown.metrics.metrics.items()}

@@ -1,0 +1,68 @@
+"""What a search writes into Optuna's storage besides parameters and values, and reads back from there."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from keras_neural_opt.hpo._parameter import Parameter
+from keras_neural_opt.hpo._space import SearchSpace
+
+_PREFIX = "kno:"
+_PARAMETER = f"{_PREFIX}parameter:"
+
+# Of a trial: who runs it, why it ended, what it measured; whether its owner was lost, and for which one it runs again.
+OWNER, REASON, HISTORY, BEST_STEP = (f"{_PREFIX}{name}" for name in ("owner", "reason", "history", "best_step"))
+LOST, RERUN_OF, SECONDS = (f"{_PREFIX}{name}" for name in ("lost", "rerun_of", "seconds"))
+# Of a study: what is searched.
+SETTINGS = f"{_PREFIX}settings"
+
+
+def remember(study: Study, parameter: Parameter) -> None:
+    """Write down a parameter, so that others who work on the study and a resumed search know it."""
+    # One attribute each: workers that find different ones at the same time overwrite nothing.
+    study.set_user_attr(_PARAMETER + parameter.key, parameter.to_json())
+
+
+def remembered(study: Study) -> SearchSpace:
+    """Return the space that was written down, parents first."""
+    parameters = [Parameter.from_json(v) for k, v in study.user_attrs.items() if k.startswith(_PARAMETER)]
+    return SearchSpace(_parents_first(parameters)) if parameters else empty_space()
+
+
+def empty_space() -> SearchSpace:
+    """Return a space of nothing, of a model that has not been asked what it wants."""
+    space = SearchSpace.__new__(SearchSpace)
+    space.parameters = []
+    return space
+
+
+def _parents_first(parameters: list[Parameter]) -> list[Parameter]:
+    ordered: list[Parameter] = []
+    waiting = parameters
+    while waiting:
+        names = {p.name for p in ordered}
+        ready = [p for p in waiting if all(parent in names for parent, _ in p.when)]
+        # A parent that nobody wrote down cannot hold anything back for ever.
+        ordered += ready or waiting
+        waiting = [p for p in waiting if p not in ordered]
+    return ordered
+
+
+def counts(trial: FrozenTrial) -> bool:
+    """Whether a trial is one of the search: what was lost is run again as another."""
+    return LOST not in trial.user_attrs
+
+
+def history(trial: FrozenTrial) -> dict[str, list[float]]:
+    """Return the metrics of a trial after each epoch."""
+    text = trial.user_attrs.get(HISTORY)
+    return {} if text is None else json.loads(text)
+
+
+def settings(study: Study) -> Mapping[str, Any]:
+    """Return what is searched, or nothing for a study that is new."""
+    text = study.user_attrs.get(SETTINGS)
+    return {} if text is None else json.loads(text)

@@ -1,0 +1,137 @@
+"""What a search gives back: everything is read from the study, so an earlier search can be looked at, too."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from keras_neural_opt.hpo import _records as records
+from keras_neural_opt.hpo._space import SearchSpace
+from keras_neural_opt.hpo._view import trial_id
+
+_STATES = {
+    TrialState.COMPLETE: "completed",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+
+
+@dataclass(frozen=True)
+class SearchedTrial:
+    """One configuration of a search and what became of it.
+
+    Args:
+        number: Its number in the study, from 0.
+        hyperparameters: Its values by name; a label where the search space has one.
+        values: The objectives, each in the units of its metric; None where it did not complete.
+        state: `"completed"`, `"pruned"`, `"diverged"`, `"failed"`, `"running"`, `"waiting"` or `"lost"`.
+        reason: Why it did not complete, or None.
+        history: Each metric after each epoch.
+        seconds: How long it took, or None while it runs.
+    """
+
+    number: int
+    hyperparameters: dict[str, Any]
+    values: tuple[float, ...] | None
+    state: str
+    reason: str | None
+    history: dict[str, list[float]]
+    seconds: float | None
+
+
+def searched_trial(trial: FrozenTrial, space: SearchSpace) -> SearchedTrial:
+    """Return a trial of Optuna in the words of the search."""
+    reason = trial.user_attrs.get(records.REASON)
+    state = "lost" if records.LOST in trial.user_attrs else _STATES.get(trial.state) or str(reason or "pruned")
+    return SearchedTrial(
+        trial.number,
+        space.values(trial.params),
+        tuple(trial.values) if trial.state == TrialState.COMPLETE else None,
+        state,
+        reason,
+        records.history(trial),
+        trial.user_attrs.get(records.SECONDS),
+    )
+
+
+class SearchResult:
+    """The trials of a search, the best of them, and its model.
+
+    `hyperparameter_optimization` returns one.
+
+    Args:
+        tuner: An `OptunaTuner` that has searched.
+    """
+
+    def __init__(self, tuner: Any) -> None:
+        self.tuner, self.oracle = tuner, tuner.oracle
+
+    @property
+    def study(self) -> Any:
+        """The study of Optuna."""
+        return self.oracle.study
+
+    @property
+    def trials(self) -> list[SearchedTrial]:
+        """All trials, in the order of their numbers."""
+        space = self.oracle.space()
+        return [searched_trial(t, space) for t in self.study.get_trials(deepcopy=False)]
+
+    @property
+    def best_trials(self) -> list[SearchedTrial]:
+        """The completed trials, the best first; for several objectives those that no other is better than in all."""
+        space = self.oracle.space()
+        return [searched_trial(t, space) for t in self.oracle.best()]
+
+    @property
+    def best_trial(self) -> SearchedTrial:
+        """The best trial; for several objectives the one that is best in the first.
+
+        Raises:
+            ValueError: None completed.
+        """
+        best = self.best_trials
+        if not best:
+            states = sorted({t.state for t in self.trials}) or ["none"]
+            reasons = [t.reason for t in self.trials if t.reason]
+            raise ValueError(
+                f"SearchResult must have a trial that completed; received trials that are {', '.join(states)}"
+                f"{f', the last because: {reasons[-1]}' if reasons else ''}"
+            )
+        first = self.oracle.objectives[0].direction
+        return (min if first == "min" else max)(best, key=lambda t: t.values[0])  # type: ignore[index]
+
+    @property
+    def best_hyperparameters(self) -> dict[str, Any]:
+        """The values of the best trial, by name."""
+        return self.best_trial.hyperparameters
+
+    @property
+    def best_value(self) -> float:
+        """The first objective of the best trial."""
+        return self.best_trial.values[0]  # type: ignore[index]
+
+    def best_model(self) -> Any:
+        """Return the model of the best trial, with the weights of its best epoch.
+
+        Raises:
+            ValueError: No trial completed.
+        """
+        return self.tuner.load_model(self.oracle.get_trial(trial_id(self.best_trial.number)))
+
+    def __repr__(self) -> str:
+        trials = self.trials
+        complete = sum(t.state == "completed" for t in trials)
+        best = f", best {self.oracle.objectives[0].name}={self.best_value:.6g}" if complete else ""
+        return f"<SearchResult: {complete} of {len(trials)} trials completed{best}>"
+
+
+def format_values(values: dict[str, Any]) -> str:
+    """Return a line for each hyperparameter, values below each other."""
+    width = max(map(len, values), default=0)
+    return "\n".join(f"{name:<{width}}  {_formatted(value)}" for name, value in values.items())
+
+
+def _formatted(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,119 @@
+"""How a search runs, apart from what is trained on what."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from keras_neural_opt._core.arguments import check_arguments, choice, did_you_mean, flag, integer, optional, positive
+from keras_neural_opt._core.named_options import named_options
+from keras_neural_opt.hpo._objectives import objectives_of
+from keras_neural_opt.hpo._project import checked_name
+from keras_neural_opt.hpo._pruners import pruner_of
+from keras_neural_opt.hpo._space import SearchSpace
+
+OWNER = "create_hyperparameter_optimization_config"
+
+# Each with its sampler and its pruner.
+METHODS: dict[str, tuple[str, str | None]] = {
+    "auto": ("auto", "auto"),
+    "bayesian": ("bayesian", "auto"),
+    "gp": ("gp", "auto"),
+    "tpe": ("tpe", "auto"),
+    "cma_es": ("cma_es", "auto"),
+    "nsga2": ("nsga2", None),
+    "random": ("random", "auto"),
+    "qmc": ("qmc", "auto"),
+    "grid": ("grid", "auto"),
+    "asha": ("random", "asha"),
+    "hyperband": ("random", "hyperband"),
+    "bohb": ("tpe", "hyperband"),
+}
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """What `create_hyperparameter_optimization_config` returns; it documents the fields. Checked when made.
+
+    Raises:
+        ValueError: A value breaks its rule.
+    """
+
+    search_space: Any = None
+    optimization_method: str = "auto"
+    max_trials: int | None = 50
+    early_stopping_patience: int | None = None
+    objective: Any = None
+    epochs: int = 20
+    batch_size: int = 32
+    optimizer: Any = None
+    initial_weights: Any = None
+    loss: Any = None
+    metrics: Any = None
+    pruner: Any = "auto"
+    trial_patience: int | None = None
+    trial_timeout: float | None = None
+    time_limit: float | None = None
+    executions_per_trial: int = 1
+    cross_validation: int | None = None
+    initial_points: Sequence[Mapping[str, Any]] = ()
+    seed: int | None = None
+    directory: str | os.PathLike[str] | None = None
+    project_name: str = "search"
+    overwrite: bool = False
+    storage: Any = None
+    callbacks: Sequence[Any] = ()
+    verbose: int = 1
+
+    def __post_init__(self) -> None:
+        check_arguments(
+            OWNER,
+            optimization_method=choice(self.optimization_method, METHODS),
+            max_trials=optional(integer(self.max_trials, 1)),
+            early_stopping_patience=optional(integer(self.early_stopping_patience, 1)),
+            epochs=integer(self.epochs, 1),
+            batch_size=integer(self.batch_size, 1),
+            trial_patience=optional(integer(self.trial_patience, 1)),
+            trial_timeout=optional(positive(self.trial_timeout)),
+            time_limit=optional(positive(self.time_limit)),
+            executions_per_trial=integer(self.executions_per_trial, 1),
+            cross_validation=optional(integer(self.cross_validation, 2)),
+            seed=optional(integer(self.seed, 0, 2**31 - 1)),
+            overwrite=flag(self.overwrite),
+            verbose=integer(self.verbose, 0, 1),
+        )
+        checked_name(f"{OWNER}.project_name", self.project_name)
+        pruner_of(self.pruner)
+        objectives_of(self.objective if self.objective is not None else "loss")
+        space = SearchSpace(self.search_space)
+        for point in self.initial_points:
+            space.drawn(point)
+        if self.optimization_method == "grid" and space.configurations() is None:
+            endless = [p.name for p in space if p.choices() is None]
+            raise ValueError(f"{OWNER}.search_space must be finite for a grid; received {endless or 'too many points'}")
+        object.__setattr__(self, "search_space", space)
+
+    def with_options(self, options: Mapping[str, Any]) -> "SearchConfig":
+        """Return it with other values of some fields."""
+        _refuse_unknown(options)
+        return SearchConfig(**{**{f.name: getattr(self, f.name) for f in fields(self)}, **options})
+
+
+def search_config(given: Any, keywords: Mapping[str, Any]) -> SearchConfig:
+    """Return the checked configuration from a mapping, pairs, another configuration and keywords.
+
+    Raises:
+        ValueError: An option is unknown, comes twice or breaks its rule.
+    """
+    if isinstance(given, SearchConfig):
+        return given.with_options(keywords)
+    options = named_options(OWNER, given, keywords, {"method": "optimization_method"})
+    _refuse_unknown(options)
+    return SearchConfig(**options)
+
+
+def _refuse_unknown(options: Mapping[str, Any]) -> None:
+    known = [f.name for f in fields(SearchConfig)]
+    for name, value in options.items():
+        if name not in known:
+            raise ValueError(f"{OWNER}.{name} must be an option of it; received {value!r}{did_you_mean(name, known)}")

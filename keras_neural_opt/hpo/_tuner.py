@@ -1,0 +1,243 @@
+"""KerasTuner's tuner with Optuna's engine."""
+
+import copy
+import json
+import os
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner as kt
+import numpy as np
+from keras_tuner.src.engine import trial as kt_trial
+from keras_tuner.src.engine import tuner_utils
+
+from keras_neural_opt._core.arguments import check_arguments, flag, integer, optional, positive
+from keras_neural_opt._core.files import write_atomic
+from keras_neural_opt.hpo._derived import write_derived
+from keras_neural_opt.hpo._oracle import OptunaOracle
+from keras_neural_opt.hpo._project import JOURNAL, Project, checked_name, refuse_chief
+from keras_neural_opt.hpo._report_and_prune import BestWeights, ReportAndPrune, StopAfter
+from keras_neural_opt.hpo._trial_weights import load_weights, save_weights
+
+_STATUS = kt_trial.TrialStatus
+
+
+class OptunaTuner(kt.Tuner):
+    """A KerasTuner tuner whose trials Optuna samples, prunes and stores.
+
+    What KerasTuner's own tuners take and give works here: `HyperModel`, `search`, `get_best_models`,
+    `get_best_hyperparameters`, `results_summary`. The model is never built only to find its hyperparameters: they are
+    drawn when it asks for them.
+
+    Args:
+        hypermodel: A function of hyperparameters that returns a compiled model, or a `keras_tuner.HyperModel`.
+        objective: As of `OptunaOracle`.
+        max_trials: Configurations to try at most, >= 1. Defaults to 50.
+        oracle: An `OptunaOracle`, instead of the objective, `max_trials` and all that follows from `sampler` to `seed`.
+        sampler: As of `OptunaOracle`.
+        pruner: As of `OptunaOracle`.
+        hyperparameters: As of `OptunaOracle`.
+        patience: As of `OptunaOracle`.
+        seed: As of `OptunaOracle`; given, each execution also begins with random numbers of its own that can be drawn
+            again.
+        executions_per_trial: Trainings of each configuration, whose metrics are averaged, >= 1. Defaults to 1.
+        trial_timeout: Seconds after which a trial fails, > 0. Defaults to None: never.
+        time_limit: Seconds after which no trial begins, > 0. Defaults to None: none.
+        directory: The folder of the project. Defaults to the current one.
+        project_name: The project, 1 to 64 letters, digits, `.`, `_` and `-`. Defaults to `"search"`.
+        overwrite: Whether a project of this name is deleted first; else it is continued. Defaults to False.
+        storage: As of `OptunaOracle`; defaults to a journal in the project.
+        **kwargs: `optimizer`, `loss`, `metrics`, `max_model_size`, `distribution_strategy` of `keras_tuner.Tuner`.
+
+    Raises:
+        ValueError: An argument breaks its rule, or variables of KerasTuner's chief are set. Nothing was made then.
+
+    Example:
+        >>>         >>> import keras
+        >>> import numpy as np
+        >>> import keras_neural_opt as kno
+        >>> def build(hp):
+        ...     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        ...     model.compile(kno.optimizers.SGD(hp.Float("rate", 1e-3, 1.0, sampling="log")), "mse")
+        ...     return model
+        >>> x = np.linspace(-1.0, 1.0, 32).reshape(-1, 1)
+        >>> tuner = kno.hpo.OptunaTuner(build, "val_loss", max_trials=3, directory=tempfile.mkdtemp(), seed=1)
+        >>> tuner.search(x, 2 * x, validation_data=(x, 2 * x), epochs=2, verbose=0)
+        >>> best = tuner.get_best_hyperparameters()[0]
+        >>> 1e-3 <= best["rate"] <= 1.0
+        True
+    """
+
+    def __init__(
+        self,
+        hypermodel: Any = None,
+        objective: Any = None,
+        max_trials: int | None = 50,
+        *,
+        oracle: OptunaOracle | None = None,
+        sampler: Any = "auto",
+        pruner: Any = "auto",
+        hyperparameters: Any = None,
+        patience: int | None = None,
+        seed: int | None = None,
+        executions_per_trial: int = 1,
+        trial_timeout: float | None = None,
+        time_limit: float | None = None,
+        directory: str | os.PathLike[str] | None = None,
+        project_name: str = "search",
+        overwrite: bool = False,
+        storage: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        refuse_chief()
+        checked_name("OptunaTuner.project_name", project_name)
+        check_arguments(
+            "OptunaTuner",
+            executions_per_trial=integer(executions_per_trial, 1),
+            trial_timeout=optional(positive(trial_timeout)),
+            time_limit=optional(positive(time_limit)),
+            overwrite=flag(overwrite),
+        )
+        if oracle is None:
+            oracle = OptunaOracle(
+                objective, max_trials, sampler, pruner, hyperparameters, patience, seed, storage=storage
+            )
+        self.seed, self.trial_timeout, self.time_limit = seed, trial_timeout, time_limit
+        where = Path("." if directory is None else directory)
+        self.project = Project(where, project_name, overwrite)
+        oracle.use_storage(self.project.path / JOURNAL)
+        super().__init__(
+            oracle,
+            hypermodel,
+            directory=str(where),
+            project_name=project_name,
+            executions_per_trial=executions_per_trial,
+            **kwargs,
+        )
+        oracle.reload()
+
+    def _populate_initial_space(self) -> None:
+        # KerasTuner builds the model, again and again, to find what it asks for.
+        pass
+
+    def search(self, *fit_args: Any, join: bool = False, verbose: int = 1, **fit_kwargs: Any) -> None:
+        """Search until the trials, the space, the patience or the time are used up.
+
+        Args:
+            *fit_args: What `HyperModel.fit` takes, by default what `model.fit` does.
+            join: Whether another search may be at work on this project. Defaults to False.
+            verbose: 0: nothing is shown, 1: the trials (default).
+            **fit_kwargs: As `fit_args`.
+
+        Raises:
+            RuntimeError: Another search is at work, or too many trials in a row failed.
+            ValueError: The objective is not among the metrics of the first epoch.
+        """
+        self.oracle.verbose = verbose
+        if join:
+            self._search(fit_args, {**fit_kwargs, "verbose": 0})
+        else:
+            with self.project.alone():
+                self._search(fit_args, {**fit_kwargs, "verbose": 0})
+
+    def _search(self, fit_args: Any, fit_kwargs: Any) -> None:
+        end = None if self.time_limit is None else time.monotonic() + self.time_limit
+        self.on_search_begin()
+        while end is None or time.monotonic() < end:
+            self.pre_create_trial()
+            trial = self.oracle.create_trial(self.tuner_id)
+            if trial.status == _STATUS.STOPPED:
+                break
+            self.on_trial_begin(trial)
+            self._try_run_and_update_trial(trial, *fit_args, **fit_kwargs)
+            self.on_trial_end(trial)
+        self.on_search_end()
+
+    def _try_run_and_update_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> None:
+        try:
+            results = self.run_trial(trial, *fit_args, **fit_kwargs)
+            self._report(trial, results)
+            if trial.status == _STATUS.RUNNING:
+                trial.status = _STATUS.COMPLETED
+        except kt.errors.FatalError:
+            self.oracle.abandon(trial)
+            raise
+        except Exception as error:
+            final = isinstance(error, kt.errors.FailedTrialError)
+            trial.status = _STATUS.FAILED if final else _STATUS.INVALID
+            trial.message = "".join(traceback.format_exception_only(error)).strip()
+        except BaseException:
+            self.oracle.abandon(trial)
+            raise
+
+    def _report(self, trial: Any, results: Any) -> None:
+        """Report what was returned where the callback reported nothing."""
+        if trial.metrics.metrics:
+            return
+        objective = self.oracle.objective
+        tuner_utils.validate_trial_results(results, objective, "HyperModel.fit()")
+        self.oracle.update_trial(trial.trial_id, tuner_utils.convert_to_metrics_dict(results, objective))
+
+    def run_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> Any:
+        """Train a configuration, as often as it should be; return what each training returned."""
+        best = BestWeights(self.oracle.objectives[0])
+        given = fit_kwargs.pop("callbacks", None) or []
+        results = []
+        for execution in range(self.executions_per_trial):
+            trial.hyperparameters.execution = execution
+            if self.seed is not None:
+                seeds = np.random.SeedSequence([self.seed, int(trial.trial_id), execution])
+                keras.utils.set_random_seed(int(seeds.generate_state(1)[0] >> 1))
+            callbacks = [*self._deepcopy_callbacks(list(given)), ReportAndPrune(self.oracle, trial), best]
+            if self.trial_timeout is not None:
+                callbacks.append(StopAfter(self.trial_timeout))
+            results.append(self._build_and_fit_model(trial, *fit_args, callbacks=callbacks, **copy.copy(fit_kwargs)))
+            if trial.status == _STATUS.STOPPED:
+                break
+        self._save_weights(trial, best)
+        return results
+
+    def _build_and_fit_model(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
+        model = self._try_build(trial.hyperparameters)
+        self._model = model
+        results = self.hypermodel.fit(trial.hyperparameters, model, *args, **kwargs)
+        write_atomic(self._get_build_config_fname(trial.trial_id), json.dumps(model.get_build_config()))
+        return results
+
+    def _save_weights(self, trial: Any, best: BestWeights) -> None:
+        model, self._model = self._model, None
+        if best.weights is None:
+            return
+        model.set_weights(best.weights)
+        save_weights(model, self._get_checkpoint_fname(trial.trial_id))
+
+    def load_model(self, trial: Any) -> Any:
+        """Return the model of a trial, with the weights of its best epoch."""
+        model = self._try_build(trial.hyperparameters)
+        if not model.built:
+            model.build_from_config(json.loads(Path(self._get_build_config_fname(trial.trial_id)).read_text()))
+        load_weights(model, self._get_checkpoint_fname(trial.trial_id))
+        return model
+
+    def on_trial_end(self, trial: Any) -> None:
+        """Write down how it ended."""
+        self.oracle.end_trial(trial)
+        write_derived(self.oracle, self.project.path, trial.trial_id)
+
+    def search_space_summary(self, extended: bool = False) -> None:
+        """Print the hyperparameters; a model that was never built is, once, to find them."""
+        if self.hypermodel is not None and not len(self.oracle.space()):
+            hyperparameters = kt.HyperParameters()
+            self.hypermodel.build(hyperparameters)
+            self.oracle.hyperparameters = hyperparameters
+        super().search_space_summary(extended)
+
+    def save(self) -> None:
+        """Do nothing: the storage has everything already."""
+
+    def reload(self) -> None:
+        """Read from the storage."""
+        self.oracle.reload()
