@@ -32,18 +32,22 @@ class ReplayedCmaEsSampler(CmaEsSampler):
         return super().sample_relative(study, trial, search_space)
 
     def _restore_optimizer(self, completed_trials: Sequence[FrozenTrial]) -> Any:
-        study, search_space = self._context
-        transform = _SearchSpaceTransform(search_space, transform_step=True, transform_0_1=True)
-        optimizer = self._init_optimizer(transform, study.direction)
-        sign = 1.0 if study.direction == StudyDirection.MINIMIZE else -1.0
         key = self._attr_key_generation
         members = sorted((t for t in completed_trials if key in t.system_attrs), key=lambda t: t.system_attrs[key])
+        # The sampler begins by itself, and tells the last generation, which may lack some, itself.
+        last = members[-1].system_attrs[key] if members else 0
+        if last == 0:
+            return None
+        study, search_space = self._context
+        random_state = self._cma_rng.rng.get_state()
+        transform = _SearchSpaceTransform(search_space, transform_step=True, transform_0_1=True)
+        optimizer = self._init_optimizer(transform, study.direction)
+        self._cma_rng.rng.set_state(random_state)  # An optimizer that comes from the storage draws no numbers.
+        sign = 1.0 if study.direction == StudyDirection.MINIMIZE else -1.0
         for generation, trials in groupby(members, key=lambda t: t.system_attrs[key]):
-            solutions = [(transform.transform(t.params), sign * t.value) for t in trials][: optimizer.population_size]
-            # The last one is told by Optuna itself.
-            if generation == members[-1].system_attrs[key] or len(solutions) < optimizer.population_size:
-                break
-            optimizer.tell(solutions)
+            if generation < last:
+                solutions = [(transform.transform(t.params), sign * t.value) for t in trials]
+                optimizer.tell(solutions[: optimizer.population_size])
         return optimizer
 
     def _split_optimizer_str(self, optimizer_str: str) -> dict[str, str]:

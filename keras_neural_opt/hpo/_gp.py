@@ -84,7 +84,12 @@ class GaussianProcess:
         gradients = self.kernel.signal * slope[0][:, None] * toward
         solved = linalg.cho_solve((self._factor, True), covariance, check_finite=False)
         deviation = math.sqrt(max(self.kernel.signal - float(covariance @ solved), 1e-12))
-        return float(covariance @ self._weights), deviation, self._weights @ gradients, -(solved @ gradients) / deviation
+        return (
+            float(covariance @ self._weights),
+            deviation,
+            self._weights @ gradients,
+            -(solved @ gradients) / deviation,
+        )
 
     def assuming(self, x: Array) -> "GaussianProcess":
         """Return the process that has seen its own mean at each row of `x`: less uncertain there, not otherwise changed."""
@@ -106,7 +111,9 @@ def fit(x: Array, y: Array, categorical: np.ndarray[Any, np.dtype[np.bool_]]) ->
     """
     posterior = LogPosterior(x, y, categorical)
     found = [
-        optimize.minimize(posterior, start, jac=True, method="L-BFGS-B", bounds=posterior.bounds, options={"maxiter": 60})
+        optimize.minimize(
+            posterior, start, jac=True, method="L-BFGS-B", bounds=posterior.bounds, options={"maxiter": 60}
+        )
         for start in posterior.starts
     ]
     return GaussianProcess(posterior.kernel(min(found, key=lambda each: each.fun).x), x, y)

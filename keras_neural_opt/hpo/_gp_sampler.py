@@ -58,9 +58,7 @@ class GaussianProcessSampler(BaseSampler):
             return space.decode(self._spread(space, trial.number, seen, rng))
         known = [other for other in trials if told(other)]
         values = warped(scalarised(losses(known, study.directions), rng))
-        acquisition, good = _acquisition(
-            space, seen[is_told], values, constraint_values(known), pending=seen[~is_told]
-        )
+        acquisition, good = _acquisition(space, seen[is_told], values, constraint_values(known), pending=seen[~is_told])
         return space.decode(maximise(acquisition, space, seen, good, rng))
 
     def sample_independent(

@@ -30,7 +30,10 @@ class Parameter:
             raise TypeError(f"a distribution of this kind cannot be searched: {distribution}")
         step, self._log = distribution.step, distribution.log
         # Half a step beyond each end, so that rounding makes every value alike likely.
-        self._ends = [self._scaled(distribution.low - (step or 0) / 2), self._scaled(distribution.high + (step or 0) / 2)]
+        self._ends = [
+            self._scaled(distribution.low - (step or 0) / 2),
+            self._scaled(distribution.high + (step or 0) / 2),
+        ]
         count = round((distribution.high - distribution.low) / step) + 1 if step else math.inf
         self.column = Column(self._unit(self._values(np.arange(count))) if count <= _ENUMERABLE else None)
 
@@ -74,9 +77,7 @@ class ConditionalSpace:
         trials: The parameters of the trials so far.
     """
 
-    def __init__(
-        self, distributions: Mapping[str, BaseDistribution], trials: Sequence[Mapping[str, Any]]
-    ) -> None:
+    def __init__(self, distributions: Mapping[str, BaseDistribution], trials: Sequence[Mapping[str, Any]]) -> None:
         self._parameters = {name: Parameter(distribution) for name, distribution in distributions.items()}
         self.columns = [parameter.column for parameter in self._parameters.values()]
         self.categorical = np.array([column.categorical for column in self.columns])

@@ -217,7 +217,8 @@ class OptunaOracle(kt.Oracle):
             for name, value in metrics.items():
                 if not shown.metrics.exists(name):
                     shown.metrics.register(name, direction=self.directions.get(name))
-                shown.metrics.update(name, float(value), step=step)
+                # Not the tracker's own `update`, which looks for the best each time, also among nothing but NaN.
+                shown.metrics.metrics[name].update(float(value), step)
             if len(self.objectives) == 1:
                 value = float(metrics[self.objectives[0].name])
                 running.trial.report(value if is_finite(value) else float("nan"), running.reports)
@@ -251,7 +252,7 @@ class OptunaOracle(kt.Oracle):
                 self._enqueue_again(running.trial.params, running.trial.user_attrs.get(records.RERUN_OF, []))
 
     def _finish(self, trial: optuna.Trial, shown: Any, stopped: bool) -> None:
-        values = _values(shown, [each.name for each in self.objectives])
+        values = _values(shown, self.objectives)
         if values is None:
             trial.set_user_attr(records.REASON, "diverged")
             self.study.tell(trial, state=TrialState.PRUNED)
@@ -259,7 +260,7 @@ class OptunaOracle(kt.Oracle):
             trial.set_user_attr(records.REASON, "pruned")
             self.study.tell(trial, state=TrialState.PRUNED)
         else:
-            trial.set_user_attr(records.BEST_STEP, int(shown.metrics.get_best_step(self.objectives[0].name)))
+            trial.set_user_attr(records.BEST_STEP, _best_step(shown, self.objectives[0]))
             self.study.tell(trial, values)
 
     def _fail(self, trial: optuna.Trial, ended: Any) -> None:
@@ -396,12 +397,22 @@ def _declared(hyperparameters: Any) -> SearchSpace:
     return SearchSpace(hyperparameters)
 
 
-def _values(shown: Any, names: list[str]) -> list[float] | None:
+def _best_step(shown: Any, objective: Any) -> int | None:
+    """Return the step at which a trial was best, or None where it measured nothing that is finite."""
+    if not shown.metrics.exists(objective.name):
+        return None
+    sign = 1 if objective.direction == "min" else -1
+    means = {step: float(each.mean()) for step, each in shown.metrics.metrics[objective.name]._observations.items()}
+    finite = [step for step, value in means.items() if is_finite(value)]
+    return min(finite, key=lambda step: sign * means[step], default=None)
+
+
+def _values(shown: Any, objectives: list[Any]) -> list[float] | None:
     """Return the objectives after the best epoch of the first one, or None where one is not finite."""
-    step = shown.metrics.get_best_step(names[0]) if shown.metrics.exists(names[0]) else None
+    step = _best_step(shown, objectives[0])
     if step is None:
         return None
-    values = [float(shown.metrics.metrics[name]._observations[step].mean()) for name in names]
+    values = [float(shown.metrics.metrics[each.name]._observations[step].mean()) for each in objectives]
     return values if all(map(is_finite, values)) else None
 
 

@@ -17,6 +17,7 @@ from keras_tuner.src.engine import tuner_utils
 from keras_neural_opt._core.arguments import check_arguments, flag, integer, optional, positive
 from keras_neural_opt._core.files import write_atomic
 from keras_neural_opt.hpo._derived import write_derived
+from keras_neural_opt.hpo._memory import forget_models, quick_collection
 from keras_neural_opt.hpo._oracle import OptunaOracle
 from keras_neural_opt.hpo._project import JOURNAL, Project, checked_name, refuse_chief
 from keras_neural_opt.hpo._report_and_prune import BestWeights, ReportAndPrune, StopAfter
@@ -146,14 +147,15 @@ class OptunaTuner(kt.Tuner):
     def _search(self, fit_args: Any, fit_kwargs: Any) -> None:
         end = None if self.time_limit is None else time.monotonic() + self.time_limit
         self.on_search_begin()
-        while end is None or time.monotonic() < end:
-            self.pre_create_trial()
-            trial = self.oracle.create_trial(self.tuner_id)
-            if trial.status == _STATUS.STOPPED:
-                break
-            self.on_trial_begin(trial)
-            self._try_run_and_update_trial(trial, *fit_args, **fit_kwargs)
-            self.on_trial_end(trial)
+        with quick_collection():
+            while end is None or time.monotonic() < end:
+                self.pre_create_trial()
+                trial = self.oracle.create_trial(self.tuner_id)
+                if trial.status == _STATUS.STOPPED:
+                    break
+                self.on_trial_begin(trial)
+                self._try_run_and_update_trial(trial, *fit_args, **fit_kwargs)
+                self.on_trial_end(trial)
         self.on_search_end()
 
     def _try_run_and_update_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> None:
@@ -199,6 +201,15 @@ class OptunaTuner(kt.Tuner):
                 break
         self._save_weights(trial, best)
         return results
+
+    def _try_build(self, hp: Any) -> Any:
+        forget_models()
+        model = self._build_hypermodel(hp)
+        if not isinstance(model, keras.Model):
+            raise kt.errors.FatalTypeError(f"the hypermodel must build a Keras model; received {model!r}")
+        if self.max_model_size and model.count_params() > self.max_model_size:
+            raise kt.errors.FailedTrialError(f"{model.count_params()} weights are more than {self.max_model_size}")
+        return model
 
     def _build_and_fit_model(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
         model = self._try_build(trial.hyperparameters)
