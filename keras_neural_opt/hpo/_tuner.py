@@ -145,9 +145,9 @@ class OptunaTuner(kt.Tuner):
                 self._search(fit_args, {**fit_kwargs, "verbose": 0})
 
     def _search(self, fit_args: Any, fit_kwargs: Any) -> None:
-        end = None if self.time_limit is None else time.monotonic() + self.time_limit
         self.on_search_begin()
         with quick_collection():
+            end = None if self.time_limit is None else time.monotonic() + self.time_limit
             while end is None or time.monotonic() < end:
                 self.pre_create_trial()
                 trial = self.oracle.create_trial(self.tuner_id)
@@ -179,9 +179,11 @@ class OptunaTuner(kt.Tuner):
         """Report what was returned where the callback reported nothing."""
         if trial.metrics.metrics:
             return
-        objective = self.oracle.objective
-        tuner_utils.validate_trial_results(results, objective, "HyperModel.fit()")
-        self.oracle.update_trial(trial.trial_id, tuner_utils.convert_to_metrics_dict(results, objective))
+        objective = self.oracle.objectives[0]
+        for execution in results if isinstance(results, list) else [results]:
+            if not isinstance(execution, dict):  # The oracle knows better what is missing in one.
+                tuner_utils.validate_trial_results(execution, objective, "HyperModel.fit()")
+            self.oracle.update_trial(trial.trial_id, tuner_utils.convert_to_metrics_dict(execution, objective))
 
     def run_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> Any:
         """Train a configuration, as often as it should be; return what each training returned."""

@@ -103,7 +103,7 @@ BAD_SPACES = [
     ([("", "uniform", 0, 1)], "non-empty string"),
     ([("  ", "uniform", 0, 1)], "non-empty string"),
     ([(3, "uniform", 0, 1)], "non-empty string"),
-    ([("x", "unifrom", 0, 1)], "did you mean uniform?"),
+    ([("x", "unifor", 0, 1)], "did you mean uniform?"),
     ([("x", "loguniform", 1, 2)], "did you mean log_uniform?"),
     ([("x", "choice", [1])], "of a kind among"),
     ([("x", 7, 0, 1)], "of a kind among"),
