@@ -202,6 +202,16 @@ def set_random_state(state: Any) -> None:
     """Go back to what `random_state` returned."""
 
 
+def saved_random_state(state: Any) -> Any:
+    """Return what `random_state` returned as numbers and arrays."""
+    return state
+
+
+def loaded_random_state(saved: Any) -> Any:
+    """Return what `saved_random_state` was made of."""
+    return saved
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that there is no more memory."""
     if isinstance(error, MemoryError):

@@ -338,17 +338,30 @@ def wait(variable: Any) -> None:
 
 
 def random_state() -> Any:
-    """Return the state of the backend's own random numbers: of the seeds that operations get, and of the generator."""
-    operations = getattr(eager_context(), "_rng", None)
-    return operations and operations.getstate(), tf.random.get_global_generator().state.numpy()
+    """Return the state of the backend's own random numbers: seed, seeds that operations get from it, and generator."""
+    context = eager_context()
+    operations = getattr(context, "_rng", None)
+    state = operations and operations.getstate()
+    return state, tf.random.get_global_generator().state.numpy(), getattr(context, "_seed", None)
 
 
 def set_random_state(state: Any) -> None:
     """Go back to what `random_state` returned."""
     if state[0] is not None:
+        eager_context()._set_global_seed(state[2])
         eager_context()._rng.setstate(state[0])
         eager_context().clear_kernel_cache()  # An operation that was run with a seed counts on from there.
     tf.random.get_global_generator().state.assign(state[1])
+
+
+def saved_random_state(state: Any) -> Any:
+    """Return what `random_state` returned as numbers and arrays."""
+    return state
+
+
+def loaded_random_state(saved: Any) -> Any:
+    """Return what `saved_random_state` was made of."""
+    return saved
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -265,6 +265,16 @@ def set_random_state(state: Any) -> None:
         torch.cuda.set_rng_state_all(state[1])
 
 
+def saved_random_state(state: Any) -> Any:
+    """Return what `random_state` returned as numbers and arrays."""
+    return state[0].numpy(), [each.cpu().numpy() for each in state[1]]
+
+
+def loaded_random_state(saved: Any) -> Any:
+    """Return what `saved_random_state` was made of."""
+    return torch.from_numpy(saved[0]), [torch.from_numpy(each) for each in saved[1]]
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that there is no more memory."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):

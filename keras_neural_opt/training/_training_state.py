@@ -1,9 +1,11 @@
 """All that a training changes, kept in memory, to go back to it."""
 
 import copy
+import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -12,7 +14,9 @@ from keras.src.backend.common import global_state
 from keras.src.trainers.compile_utils import CompileLoss, CompileMetrics
 
 from keras_neural_opt._core.backend import native
+from keras_neural_opt._core.files import CorruptStateError
 from keras_neural_opt._core.nested import chain
+from keras_neural_opt.training._state_file import read_state, savable, write_state
 
 # What a callback knows of the training that it belongs to, and not of its own.
 _NOT_OF_A_CALLBACK = ("_model", "model", "params", "_params")
@@ -134,6 +138,73 @@ class TrainingState:
             model.train_function = model.test_function = None  # compiled with what was there
         _set_random_state(self.randomness)
 
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write it to a file, for another process to go on from.
+
+        What is left out belongs to the program: functions, schedules and other objects that callbacks hold.
+
+        Args:
+            path: The file, in a folder that exists. It is whole or not there, and has no pickled objects.
+
+        Returns:
+            The path written.
+        """
+        return write_state(
+            path,
+            {
+                "model": self.model,
+                "optimizer": None if self.optimizer is None else [value for _, value in self.optimizer],
+                "rates": [{name: v for name, v in rates.items() if savable(v)} for rates in self.rates],
+                "constants": [value for _, value in self.constants],
+                "stops": self.stops,
+                "randomness": _as_plain(self.randomness),
+                "callbacks": [{name: v for name, v in own.items() if savable(v)} for own in self.callbacks],
+            },
+        )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], model: keras.Model, callbacks: Sequence[Any] = ()) -> "TrainingState":
+        """Read what `save` wrote, for a model and callbacks that the same program made.
+
+        Args:
+            path: The file.
+            model: A model of the same form, compiled with an optimizer of the same class. Its optimizer is built, if
+                the state has one that was. Let it `evaluate` a batch first: what the first call of `fit` builds draws
+                random numbers, and the training would go on with others.
+            callbacks: Callbacks of the same classes, in the same order.
+
+        Returns:
+            A state to `restore`. Metrics in the middle of an epoch begin anew.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            CorruptStateError: The file is damaged, or belongs to another model, optimizer or other callbacks.
+        """
+        saved = read_state(path)
+        current = cls.capture(model, callbacks)
+        if saved["optimizer"] is not None and current.optimizer is None and current.owner is not None:
+            current.owner.build(model.trainable_variables)
+            current = cls.capture(model, callbacks)
+        weights = len(model.variables)
+        _check_same(path, "weights", saved["model"][:weights], current.model[:weights])
+        owned = [value for _, value in current.optimizer or []]
+        _check_same(path, "optimizer variables", saved["optimizer"] or [], owned if saved["optimizer"] else [])
+        _check_same(path, "learning rates", saved["constants"], [value for _, value in current.constants])
+        if len(saved["callbacks"]) != len(callbacks) or len(saved["rates"]) != len(current.rates):
+            raise CorruptStateError(path, "has other callbacks or optimizers", "Use the program that wrote it")
+        variables = [variable for variable, _ in current.optimizer or []]
+        return cls(
+            saved["model"][:weights],
+            None if saved["optimizer"] is None else list(zip(variables, saved["optimizer"], strict=True)),
+            [{**own, **rates} for own, rates in zip(current.rates, saved["rates"], strict=True)],
+            [(variable, value) for (variable, _), value in zip(current.constants, saved["constants"], strict=True)],
+            saved["stops"],
+            current.unbuilt,
+            _from_plain(saved["randomness"]),
+            [{**own, **state} for own, state in zip(current.callbacks, saved["callbacks"], strict=True)],
+            current.owner,
+        )
+
     def _optimizer_state(self, model: Any) -> list[tuple[Any, np.ndarray]]:
         """Return the optimizer's variables with the values that they had."""
         if self.optimizer is not None:
@@ -148,6 +219,31 @@ class TrainingState:
             state, start = _by_role(each), _by_role(new)
             pairs += [(variable, _value(start[role])) for role, variable in state.items()]
         return pairs
+
+
+def _check_same(path: Any, what: str, saved: list[np.ndarray], here: list[np.ndarray]) -> None:
+    shapes = [[(x.shape, str(x.dtype)) for x in arrays] for arrays in (saved, here)]
+    if shapes[0] == shapes[1]:
+        return
+    differing = next((i for i, (a, b) in enumerate(zip(*shapes, strict=False)) if a != b), min(map(len, shapes)))
+    there, ours = (each[differing] if differing < len(each) else "none" for each in shapes)
+    raise CorruptStateError(
+        path,
+        f"has other {what}: number {differing} is {there} in the file and {ours} here",
+        "Make the same model again",
+    )
+
+
+def _as_plain(randomness: tuple[Any, ...]) -> dict[str, Any]:
+    python, numpy, _, value, backend = randomness
+    return {"python": python, "numpy": numpy, "seeds": value, "backend": native.saved_random_state(backend)}
+
+
+def _from_plain(saved: dict[str, Any]) -> tuple[Any, ...]:
+    seeds = global_state.get_global_attribute(_SEEDS)
+    if seeds is None and saved["seeds"] is not None:
+        seeds = keras.random.SeedGenerator(seed=0, name=_SEEDS)
+    return saved["python"], saved["numpy"], seeds, saved["seeds"], native.loaded_random_state(saved["backend"])
 
 
 def _by_role(optimizer: Any) -> dict[Any, Any]:

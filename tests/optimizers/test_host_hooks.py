@@ -526,6 +526,9 @@ def test_the_eager_context_draws_the_seeds_of_operations():
     tf.random.set_seed(3)
     state = context()._rng.getstate()
     first = tf.random.uniform((2,)).numpy()
+    assert context()._seed == 3
+    tf.random.set_seed(4)
+    context()._set_global_seed(3)
     context()._rng.setstate(state)
     # An operation that was run with these seeds before is kept, and counts on from where it was.
     assert (tf.random.uniform((2,)).numpy() != first).all()

@@ -1,6 +1,9 @@
 """Going back to a state is exact: what follows it is what would have followed before."""
 
 import random
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -8,7 +11,7 @@ import numpy as np
 import pytest
 
 import keras_neural_opt as kno
-from keras_neural_opt import optimizers
+from keras_neural_opt import CorruptStateError, optimizers
 from keras_neural_opt.training import TrainingState
 
 RNG = np.random.default_rng(0)
@@ -134,3 +137,55 @@ def test_another_model_is_refused_untouched():
         np.testing.assert_array_equal(x, y)
     with pytest.raises(ValueError, match="must be a Keras model that is built"):
         TrainingState.capture(keras.Sequential([keras.layers.Dense(1)]))
+
+
+PROGRAM = """
+import sys
+import keras, numpy as np
+from tests.training.test_training_state import X, Y, fit, make, drawn
+from keras_neural_opt.training import TrainingState
+keras.utils.set_random_seed(11)
+model = make()
+model.evaluate(X[:8], Y[:8], verbose=0)
+stopping = keras.callbacks.EarlyStopping("loss", patience=7)
+state = TrainingState.load(sys.argv[1], model, [stopping])
+state.restore(model, [stopping])
+np.savez(sys.argv[2], after=fit(model), drawn=drawn(), best=stopping.best, wait=stopping.wait)
+"""
+
+
+@pytest.mark.slow
+def test_another_process_goes_on_exactly(tmp_path: Path):
+    keras.utils.set_random_seed(5)
+    model = make()
+    stopping = keras.callbacks.EarlyStopping("loss", patience=7)
+    model.fit(X, Y, batch_size=8, epochs=2, verbose=0, callbacks=[stopping])
+    state = TrainingState.capture(model, [stopping])
+    state.save(tmp_path / "state.npz")
+    after, numbers = fit(model), drawn()
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "state.npz"), str(tmp_path / "out.npz")]
+    subprocess.run(command, check=True, cwd=Path(__file__).parents[2])
+    with np.load(tmp_path / "out.npz") as out:
+        assert out["after"].tolist() == after
+        assert out["drawn"].tolist() == numbers
+        assert (out["best"], out["wait"]) == (stopping.best, stopping.wait)
+
+
+def test_a_file_of_another_training_is_refused(tmp_path: Path):
+    path = tmp_path / "state.npz"
+    model = make()
+    fit(model)
+    TrainingState.capture(model).save(path)
+    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    other.compile("sgd", "mse")
+    with pytest.raises(CorruptStateError, match="has other weights: number 0 is"):
+        TrainingState.load(path, other)
+    with pytest.raises(CorruptStateError, match="has other optimizer variables"):
+        TrainingState.load(path, make(optimizers.SGD(0.1)))
+    with pytest.raises(CorruptStateError, match="has other callbacks"):
+        TrainingState.load(path, make(), [keras.callbacks.TerminateOnNaN()])
+    content = path.read_bytes()
+    for damaged in (content[:-30], content[:100], b"", b"nothing of ours"):
+        path.write_bytes(damaged)
+        with pytest.raises(CorruptStateError, match="is no intact training state"):
+            TrainingState.load(path, make())
