@@ -1,5 +1,6 @@
 """What the optimizers need of JAX; `backend` chooses between this file and its two siblings."""
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -70,6 +71,15 @@ def sum_over(x: Any, axes: Sequence[int]) -> Any:
     return jnp.sum(x, tuple(axes), keepdims=True)
 
 
+def column_means(x: Any) -> Any:
+    """Return the means over all axes but the last, which are kept with length 1, of a tensor of at least float32."""
+    count = math.prod(x.shape[:-1])
+    # Overflows as little as a sum of quotients, for which XLA on CPUs takes several times as long.
+    row = jnp.full((1, count), 1.0 / count, x.dtype)
+    means = jnp.matmul(row, x.reshape(count, x.shape[-1]), precision="highest")
+    return means.reshape([1] * (x.ndim - 1) + [x.shape[-1]])
+
+
 def copy(x: Any) -> Any:
     """Return the same values in another buffer: two variables that share one cannot both be donated."""
     return jnp.copy(x)
@@ -96,10 +106,20 @@ def accumulates_wide(tensors: Sequence[Any]) -> bool:
     return False
 
 
+def waits(tensors: Sequence[Any]) -> bool:
+    """Whether a condition on these makes the host wait in a usual step: a compiled one has its own conditionals."""
+    return False
+
+
 def largest(tensors: Sequence[Any]) -> Any:
     """Return the largest absolute value of each tensor, in one 1-D tensor of at least float32."""
     wide = [x.astype(jnp.promote_types(x.dtype, "float32")) for x in tensors]
     return stack([jnp.max(jnp.abs(x), initial=0.0) for x in wide])
+
+
+def largest_over(x: Any, axes: Sequence[int]) -> Any:
+    """Return the largest absolute value over `axes`, which are kept with length 1."""
+    return jnp.max(abs(x), tuple(axes), keepdims=True)
 
 
 def finite_or(x: Any, other: Any) -> Any:

@@ -1,5 +1,6 @@
 """What the optimizers need of TensorFlow; `backend` chooses between this file and its two siblings."""
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -115,6 +116,11 @@ def sum_over(x: Any, axes: Sequence[int]) -> Any:
     return tf.reduce_sum(x, list(axes), keepdims=True)
 
 
+def column_means(x: Any) -> Any:
+    """Return the means over all axes but the last, which are kept with length 1, of a tensor of at least float32."""
+    return sum_over(x / math.prod(x.shape[:-1]), range(len(x.shape) - 1))
+
+
 def copy(x: Any) -> Any:
     """Return `x`: assigning copies on TensorFlow."""
     return x
@@ -159,6 +165,11 @@ def accumulates_wide(tensors: Sequence[Any]) -> bool:
     return False
 
 
+def waits(tensors: Sequence[Any]) -> bool:
+    """Whether a condition on these makes the host wait in a usual step: a compiled one has its own conditionals."""
+    return False
+
+
 def largest(tensors: Sequence[Any]) -> Any:
     """Return the largest absolute value of each tensor, in one 1-D tensor of at least float32."""
     return stack([tf.reduce_max(tf.abs(x)) for x in _wide(tensors)])
@@ -167,6 +178,11 @@ def largest(tensors: Sequence[Any]) -> Any:
 def _wide(tensors: Sequence[Any]) -> list[Any]:
     dtype = "float64" if any(x.dtype == tf.float64 for x in tensors) else "float32"
     return [tf.cast(x, dtype) for x in tensors]
+
+
+def largest_over(x: Any, axes: Sequence[int]) -> Any:
+    """Return the largest absolute value over `axes`, which are kept with length 1."""
+    return tf.reduce_max(abs(x), list(axes), keepdims=True)
 
 
 def finite_or(x: Any, other: Any) -> Any:

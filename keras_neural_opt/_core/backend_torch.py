@@ -1,5 +1,6 @@
 """What the optimizers need of torch; `backend` chooses between this file and its two siblings."""
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from operator import attrgetter
@@ -104,6 +105,11 @@ def sum_over(x: Any, axes: Sequence[int]) -> Any:
     return x.sum(tuple(axes), keepdim=True)
 
 
+def column_means(x: Any) -> Any:
+    """Return the means over all axes but the last, which are kept with length 1, of a tensor of at least float32."""
+    return sum_over(x / math.prod(x.shape[:-1]), range(len(x.shape) - 1))
+
+
 def copy(x: Any) -> Any:
     """Return `x`: assigning copies on torch."""
     return x
@@ -145,6 +151,11 @@ def accumulates_wide(tensors: Sequence[Any]) -> bool:
     return all(x.device.type not in ("cpu", "mps") and x.dtype is not torch.float64 for x in tensors)
 
 
+def waits(tensors: Sequence[Any]) -> bool:
+    """Whether a condition on these makes the host wait in a usual step."""
+    return any(x.device.type != "cpu" for x in tensors)
+
+
 def largest(tensors: Sequence[Any]) -> Any:
     """Return the largest absolute value of each tensor, in one 1-D tensor of at least float32."""
     return stack([x.abs().max().to(_wide(x)) if x.numel() else x.new_zeros((), dtype=_wide(x)) for x in tensors])
@@ -157,6 +168,11 @@ def _widened(tensors: Sequence[Any]) -> list[Any]:
 
 def _wide(x: Any) -> torch.dtype:
     return torch.promote_types(x.dtype, torch.float32)
+
+
+def largest_over(x: Any, axes: Sequence[int]) -> Any:
+    """Return the largest absolute value over `axes`, which are kept with length 1."""
+    return x.abs().amax(tuple(axes), keepdim=True)
 
 
 def finite_or(x: Any, other: Any) -> Any:

@@ -1,32 +1,49 @@
 """The list of tensors on torch: one fused call a list instead of one a tensor, in place where the rule allows it."""
 
 import math
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Self
 
 import torch
 
+from keras_neural_opt._core.backend_torch_due import Due
 from keras_neural_opt._core.plain_tensors import PlainTensors, like
 
 
 class ForeachTensors(PlainTensors):
     """`PlainTensors` over `torch._foreach_*`. Scalars are Python floats, which each tensor's dtype takes in."""
 
-    _factor: Any = None
+    _due: Due | None = None
 
     @property
     def tensors(self) -> list[Any]:
         """The tensors."""
-        if self._factor is not None:
-            factor, self._factor = self._factor, None
-            self._tensors = (self * factor).tensors
+        due, self._due = self._due, None
+        if due:
+            self._tensors = due.done(self).tensors
         return super().tensors
 
     def scaled_by(self, factor: Any) -> Self:
         """Return `factor * x`, computed when it is read: a part at a time costs no pass over the memory."""
         tensors, pending = self.unscaled()
-        scaled = self.new(tensors)
-        scaled._factor = factor if pending is None else pending * factor
-        return scaled
+        return self._later(tensors, Due(factor if pending is None else pending * factor))
+
+    def scaled_by_each(self, factors: Iterable[Any]) -> Self:
+        """Return each tensor times its factor, computed when it is read."""
+        tensors, factor = self.unscaled()
+        return self._later(tensors, Due(factor, list(factors)))
+
+    def clipped_to(self, low: float, high: float) -> Self:
+        """Return `clip(x, low, high)`, computed when it is read."""
+        if self._due and self._due.bounds:
+            return self.new(self.tensors).clipped_to(low, high)
+        return self._later(super().tensors, replace(self._due or Due(), bounds=(low, high)))
+
+    def _later(self, tensors: list[Any], due: Due) -> Self:
+        later = self.new(tensors)
+        later._due = due
+        return later
 
     def divided_by(self, divisor: float) -> Self:
         """Return `x / divisor`, computed when it is read."""
@@ -34,7 +51,14 @@ class ForeachTensors(PlainTensors):
 
     def unscaled(self) -> tuple[list[Any], Any]:
         """Return tensors and the factor, or None, that they must still be multiplied by."""
-        return super().tensors, self._factor
+        due = self._due or Due()
+        if due.factors is not None or due.bounds:
+            return self.tensors, None
+        return super().tensors, due.factor
+
+    def pending(self) -> tuple[list[Any], Due | None]:
+        """Return tensors and what is still to be done to them."""
+        return super().tensors, self._due
 
     def _each(self, operation: Any, other: Any) -> Self:
         if isinstance(other, PlainTensors):

@@ -103,26 +103,28 @@ def run(step: Any, layout: Any, gradients: Any, scalars: tuple[Any, ...]) -> Non
 
 
 def _run(step: Any, layout: Any, kept: Lists, gradients: Any, scalars: tuple[Any, ...]) -> None:
-    tensors, factor = gradients.unscaled()
-    if factor is not None and tensors[0].device.type == "cpu" and float(factor) == 1.0:
-        factor = None  # Clipping that has nothing to clip costs no pass over the gradients.
+    tensors, due = gradients.pending()
+    if due and not due.changes_something(tensors[0]):
+        due = None  # Clipping that has nothing to clip costs no pass over the gradients.
     kernel = step.kernel(backend_torch_fused)
-    if kernel and factor is None and backend_torch_fused.usable(kernel, [*kept, tensors]):
+    if kernel and not due and backend_torch_fused.usable(kernel, [*kept, tensors]):
         kernel([kept[0], tensors, *kept[1:]], layout.decayed, *scalars)
         return
     if kernel and not backend_torch_fused.usable(kernel, kept):
         kernel = None
     flat = kernel is None and step.compiles and step.elementwise and not layout.marks[0] and _wide(kept)
+    if due and due.factors is not None and (flat or not due.fits(tensors, PART)):
+        tensors, due = gradients.tensors, None
     constants = step.constants() if flat else ()
     tensors = [x if x.is_contiguous() else x.contiguous() for x in tensors]  # once, and not for each stretch
-    scratch = tensors[0].new_empty(PART if factor is not None else 0)
+    scratch = tensors[0].new_empty(PART if due else 0)
     for part in _parts(step, layout, kept, flat):
         p, *slots = taken = [part.take(x) for x in kept]
         own = part.indices[: len(p)]  # those joined into one tensor have the same
         decayed, marks = [layout.decayed[i] for i in own], [layout.marks[i] for i in own]
         g = part.take(tensors)
-        if factor is not None:
-            g = _scaled(gradients.new(g), factor, scratch)
+        if due:
+            g = due.done_to_part(gradients.new(g), part.indices, scratch)
         given = [p, g, *slots]
         if kernel and backend_torch_fused.usable(kernel, given):
             kernel(given, decayed, *scalars)
@@ -131,15 +133,6 @@ def _run(step: Any, layout: Any, kept: Lists, gradients: Any, scalars: tuple[Any
             done = compiled(step, given, decayed, scalars, constants) if flat else None
             new = done or step(given, decayed, marks, *scalars)
         part.put(kept, taken, new)
-
-
-def _scaled(gradients: Any, factor: Any, scratch: Any) -> list[Any]:
-    """Return a part's gradients times `factor`, in `scratch` if it fits: fresh memory costs more than the product."""
-    x = gradients.tensors[0]
-    if len(gradients.tensors) == 1 and x.dim() == 1 and x.numel() <= scratch.numel() and x.dtype is scratch.dtype:
-        return [torch.mul(x, factor, out=scratch[: x.numel()])]
-    scaled: list[Any] = (gradients * factor).tensors
-    return scaled
 
 
 def _parts(step: Any, layout: Any, kept: Lists, flat: bool) -> list[Part]:
@@ -183,7 +176,9 @@ def plan(kept: Lists, marks: Sequence[bool], elementwise: bool, flat: bool = Fal
         elif flat:
             parts.append(Flattened((i,)))
         else:
-            parts += [Stretch((i,), start, min(start + PART, size)) for start in range(0, size, PART)]
+            row = tensors[0].shape[-1] if tensors[0].dim() else 1
+            stride = max(PART // row, 1) * row if row <= PART else PART  # whole rows, if they are not too long
+            parts += [Stretch((i,), start, min(start + stride, size)) for start in range(0, size, stride)]
     if flat:
         # The compiler decides for all sizes by the first that it sees, whether threads are worth it.
         parts.sort(key=lambda part: -kept[0][part.indices[0]].numel())

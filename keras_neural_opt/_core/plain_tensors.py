@@ -92,6 +92,14 @@ class PlainTensors:
         """Return `x / divisor`, which torch computes only where and when it is read."""
         return self / divisor
 
+    def scaled_by_each(self, factors: Iterable[Any]) -> Self:
+        """Return each tensor times its factor, which torch computes only where and when it is read."""
+        return self * self.new(factors)
+
+    def clipped_to(self, low: float, high: float) -> Self:
+        """Return `clip(x, low, high)`, which torch computes only where and when it is read."""
+        return self.clip(low, high)
+
     def unscaled(self) -> tuple[list[Any], Any]:
         """Return tensors and the factor, or None, that they must still be multiplied by."""
         return self.tensors, None

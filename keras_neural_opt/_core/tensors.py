@@ -109,9 +109,12 @@ def running_maximum(s: Tensors, x: Any) -> Tensors:
 
 
 def multiply_each(x: Tensors, factors: Sequence[Scalar]) -> Tensors:
-    """Return each tensor times its factor, which for half precision may be out of its range."""
+    """Return each tensor times its factor, which for half precision may be out of its range.
+
+    A factor is a tensor of one number, or of one for each index of the last axis.
+    """
     if not any(map(is_half, x.tensors)):
-        return x * x.new(like(factor, y) for factor, y in zip(factors, x.tensors, strict=True))
+        return x.scaled_by_each(like(factor, y) for factor, y in zip(factors, x.tensors, strict=True))
     pairs = ((y, widened(y), factor) for y, factor in zip(x.tensors, factors, strict=True))
     return x.new(native.cast(wide * like(factor, wide), y.dtype) for y, wide, factor in pairs)
 

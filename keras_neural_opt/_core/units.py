@@ -7,35 +7,47 @@ has only one axis longer than 1 is one unit.
 import math
 from typing import Any
 
-from keras import ops
-
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.norms import unit_of
 from keras_neural_opt._core.plain_tensors import like
-from keras_neural_opt._core.tensors import Tensors, widened
+from keras_neural_opt._core.tensors import Tensors, root, widened
+
+# The square of a smaller number loses digits, or is 0 in float32.
+_SQUARES_HOLD = 1e-10
 
 
 def centred_units(x: Any) -> Any:
     """Return a tensor less the mean of each unit; what is one unit, or has units of one element, as it is."""
-    axes = range(len(x.shape) - 1)
-    count = math.prod(int(x.shape[axis]) for axis in axes)
-    if count < 2:
+    if math.prod(int(n) for n in x.shape[:-1]) < 2:
         return x
-    return x - like(native.sum_over(widened(x) / count, axes), x)
+    return x - like(native.column_means(widened(x)), x)
 
 
-def norms_of_units(x: Tensors) -> list[Any]:
-    """Return the 2-norm of each unit of each tensor, in at least float32, the other axes kept with length 1."""
-    return [_norms(widened(y)) for y in x.tensors]
+def norms_of_units(x: Tensors, least: float) -> Tensors:
+    """Return the 2-norm of each unit of each tensor, in at least float32, the other axes kept with length 1.
+
+    Args:
+        x: The tensors.
+        least: What is smaller than this may come out as anything up to it.
+    """
+    wide = x.map(widened)
+    if least < _SQUARES_HOLD or native.waits(wide.tensors):
+        return wide.map(_safe_norms)
+    plain = root(wide.map(_sums_of_squares))
+    finite = native.all_finite(native.two_norms(plain.tensors))  # one condition for all
+    return x.new(native.choose(finite, lambda: plain.tensors, lambda: wide.map(_safe_norms).tensors))
 
 
-def _norms(x: Any) -> Any:
-    axes = tuple(_inputs(x))
+def _sums_of_squares(x: Any) -> Any:
+    return native.sum_over(x * x, _inputs(x))
+
+
+def _safe_norms(x: Any) -> Any:
+    """Divide each unit by its own largest element, so that no square overflows."""
+    axes = _inputs(x)
     if 0 in x.shape:
         return native.sum_over(x, axes)
-    # Of each unit its own largest element, so that no square overflows. Only where it is needed would be a condition,
-    # which an accelerator waits for.
-    unit = unit_of(ops.max(ops.abs(x), axis=axes, keepdims=True) if axes else abs(x))
+    unit = unit_of(native.largest_over(x, axes))
     return native.sqrt(native.sum_over((x / unit) ** 2, axes)) * unit
 
 

@@ -7,9 +7,8 @@ from keras_neural_opt._core import masks
 from keras_neural_opt._core.arguments import positive
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.registry import export
-from keras_neural_opt._core.tensors import Tensors, multiply_each, on_marked
+from keras_neural_opt._core.tensors import Tensors, maximum, multiply_each, on_marked
 from keras_neural_opt._core.units import norms_of_units
-from keras_neural_opt.transforms._clip import shrink
 from keras_neural_opt.transforms._transform import GradientContext, GradientTransform
 
 
@@ -67,5 +66,10 @@ class AdaptiveGradientClipping(GradientTransform):
         return on_marked(chosen, self._clipped, gradients, gradients.new(native.read_all(context.variables)))
 
     def _clipped(self, gradients: Tensors, weights: Tensors) -> Tensors:
-        limits = [self.clipping * native.maximum(norm, self.epsilon) for norm in norms_of_units(weights)]
-        return multiply_each(gradients, list(map(shrink, norms_of_units(gradients), limits)))
+        # Of a unit of weights below epsilon, or of gradients below any limit, it does not matter how small it is.
+        least = min(self.epsilon, self.clipping * self.epsilon)
+        norms = norms_of_units(weights.new([*weights.tensors, *gradients.tensors]), least)
+        count = len(weights.tensors)
+        limits = maximum(norms.new(norms.tensors[:count]), self.epsilon) * self.clipping
+        factors = limits / maximum(norms.new(norms.tensors[count:]), limits)
+        return multiply_each(gradients, factors.tensors)

@@ -6,7 +6,7 @@ from keras_neural_opt._core.arguments import positive
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.norms import tensor_norms
 from keras_neural_opt._core.registry import export
-from keras_neural_opt._core.tensors import Tensors, clip, multiply_each
+from keras_neural_opt._core.tensors import Tensors, multiply_each
 from keras_neural_opt.transforms._transform import GradientContext, GradientTransform
 
 
@@ -42,7 +42,7 @@ class ClipByValue(GradientTransform):
 
     def __call__(self, gradients: Tensors, context: GradientContext) -> Tensors:
         """Return the clipped gradients."""
-        return clip(gradients, -self.clipvalue, self.clipvalue)
+        return gradients.clipped_to(-self.clipvalue, self.clipvalue)
 
     clipvalue: float
 

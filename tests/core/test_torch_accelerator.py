@@ -35,6 +35,8 @@ def step_without_values(optimizer, steps=2):
         {"use_ema": True, "ema_overwrite_frequency": 2},
         {"gradient_accumulation_steps": 2},
         {"loss_scale_factor": 8.0},
+        {"clipvalue": 1.0},
+        {"gradient_transforms": [kno.transforms.AdaptiveGradientClipping()]},
     ],
     ids=lambda options: "-".join(options) or "plain",
 )

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_neural_opt as kno
+from tests.oracles import clipping, transforms
 
 pytestmark = [
     pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch alone computes in parts"),
@@ -113,7 +114,17 @@ def test_strided_and_mixed_variables(dtype):
 
 
 @pytest.mark.parametrize("name", ["adam", "rmsprop"])
-@pytest.mark.parametrize("options", [{"global_clipnorm": 0.1}, {"loss_scale_factor": 3.0}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"global_clipnorm": 0.1},
+        {"loss_scale_factor": 3.0},
+        {"clipnorm": 0.1},
+        {"clipvalue": 0.1},
+        {"gradient_transforms": [kno.transforms.AdaptiveGradientClipping(0.1)]},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("part", [5, 1 << 30])
 def test_the_callers_gradients_stay_as_they_are(name, options, part, monkeypatch):
     import torch
@@ -141,6 +152,40 @@ def test_a_scaled_gradient_is_computed_when_it_is_read():
     assert scaled.tensors[0].tolist() == [0.25, 0.5]
     assert scaled.unscaled()[1] is None
     assert gradients.tensors[0].tolist() == [1.0, 2.0]
+
+
+def test_what_is_due_is_done_in_its_order():
+    import torch
+
+    from keras_neural_opt._core.tensors import Tensors
+
+    gradients = Tensors([torch.tensor([[1.0, 2.0], [3.0, -4.0]])])
+    due = gradients.scaled_by(2.0).scaled_by_each([torch.tensor([[1.0, 10.0]])]).clipped_to(-30.0, 5.0)
+    assert due.pending()[0][0] is gradients.tensors[0]
+    again = due.scaled_by(3.0)
+    assert due.tensors[0].tolist() == [[2.0, 5.0], [5.0, -30.0]]
+    assert again.clipped_to(-80.0, 12.0).clipped_to(-70.0, 90.0).tensors[0].tolist() == [[6.0, 12.0], [12.0, -70.0]]
+    assert gradients.tensors[0].tolist() == [[1.0, 2.0], [3.0, -4.0]]
+
+
+@pytest.mark.parametrize("part", [2, 5, 7, 20, 1 << 30])
+@pytest.mark.parametrize("compile_update", [False, True])
+def test_changed_gradients_are_the_same_in_parts(part, compile_update, monkeypatch):
+    import torch
+
+    from keras_neural_opt._core import backend_torch_parts
+
+    monkeypatch.setattr(backend_torch_parts, "PART", part)
+    rng = np.random.default_rng(0)
+    shapes = [(4, 5), (3,), (2, 3, 2, 2), (11,), ()]
+    values, gradients = ([rng.normal(size=s).astype("float32") for s in shapes] for _ in range(2))
+    expected = clipping.by_value(transforms.clipped_by_unit(gradients, values, 0.3, 1e-3), 0.1)
+    variables = [keras.Variable(value) for value in values]
+    chain = [kno.transforms.AdaptiveGradientClipping(0.3), kno.transforms.ClipByValue(0.1)]
+    optimizer = kno.optimizers.SGD(1.0, gradient_transforms=chain, compile_update=compile_update)
+    optimizer.apply([torch.tensor(g) for g in gradients], variables)
+    for before, after, gradient in zip(values, variables, expected, strict=True):
+        np.testing.assert_allclose(before - after.numpy(), gradient, atol=3e-7)
 
 
 def test_the_norm_of_a_scaled_gradient_computes_no_scaled_gradient():

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from keras_neural_opt import optimizers, transforms
-from tests.contracts.problem import gradients, make_variables, read, start_values
+from keras_neural_opt._core import units
+from tests.contracts.problem import assert_follows, distance, gradients, make_variables, read, start_values
+from tests.contracts.running import WAYS, run
 from tests.oracles import clipping
+from tests.oracles import transforms as oracles
 
 
 def moved(transform: Any, values: list[np.ndarray]) -> list[np.ndarray]:
@@ -97,6 +100,39 @@ def test_a_huge_unit_hides_no_other():
     start = start_values([(2, 2)])[0].astype("float64")
     moves = moved(transforms.AdaptiveGradientClipping(0.01), [gradient])[0]
     np.testing.assert_allclose(np.linalg.norm(moves, axis=0), 0.01 * np.linalg.norm(start, axis=0), rtol=1e-3)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_units_whose_squares_overflow_are_clipped_in_every_way(way: str):
+    start, directions = start_values(), gradients(1)[0]
+    huge = [(1e30 * g).astype("float32") if g.ndim == 2 else g for g in directions]
+    changed = oracles.clipped_by_unit(read(huge), read(start), 3.0, 1e-3)
+    expected = [p - g for p, g in zip(read(start), changed, strict=True)]
+    optimizer = optimizers.SGD(1.0, gradient_transforms=[transforms.AdaptiveGradientClipping(3.0)])
+    assert_follows(run(optimizer, start, [huge], way).trajectory, [expected], start)
+
+
+def test_units_whose_squares_vanish_are_clipped():
+    gradient, weight = np.full((2, 2), 1e-20, "float32"), np.full((2, 2), 1e-22, "float32")
+    variable = make_variables([weight])[0]
+    optimizer = optimizers.SGD(1.0, gradient_transforms=[transforms.AdaptiveGradientClipping(1.0, epsilon=1e-24)])
+    optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
+    np.testing.assert_allclose(read([variable])[0], np.zeros((2, 2)), atol=1e-27)
+
+
+def test_usual_units_take_the_short_way(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(units, "_safe_norms", lambda x: x * float("nan"))
+    values = gradients(1)[0]
+    expected = oracles.clipped_by_unit(read(values), read(start_values()), 0.5, 1e-3)
+    moves = moved(transforms.AdaptiveGradientClipping(0.5), values)
+    assert distance(moves, expected) < 1e-6
+
+
+def test_the_mean_of_the_largest_floats_is_one():
+    column = np.full((3, 1), 3e38, "float32")
+    column[2] = 0.0
+    centred = moved(transforms.GradientCentralization(), [column])[0]
+    np.testing.assert_allclose(centred, [[1e38], [1e38], [-2e38]], rtol=1e-5)
 
 
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has no float64 unless it is asked for at its start")
