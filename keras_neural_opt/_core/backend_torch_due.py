@@ -47,18 +47,18 @@ class Due:
             indices: Which of the gradients it is of.
             scratch: A flat tensor.
         """
-        own = replace(self, factors=self.factors and [self.factors[i] for i in indices])
         y = x.tensors[0]
         if len(x.tensors) == 1 and y.dim() == 1 and y.numel() <= scratch.numel() and y.dtype is scratch.dtype:
-            return [own._done_to_stretch(y, scratch[: y.numel()])]
+            return [self._done_to_stretch(y, indices[0], scratch[: y.numel()])]
+        own = replace(self, factors=self.factors and [self.factors[i] for i in indices])
         changed: list[Any] = own.done(x).tensors
         return changed
 
-    def _done_to_stretch(self, x: Any, out: Any) -> Any:
+    def _done_to_stretch(self, x: Any, index: int, out: Any) -> Any:
         if self.factor is not None:
             x = torch.mul(x, self.factor, out=out)
         if self.factors is not None:
-            row = self.factors[0].reshape(-1)
+            row = self.factors[index].reshape(-1)
             torch.mul(x.view(-1, row.numel()), row, out=out.view(-1, row.numel()))
             x = out
         return torch.clamp(x, *self.bounds, out=out) if self.bounds else x

@@ -29,8 +29,9 @@ class Stretch:
     stop: int
 
     def take(self, tensors: Sequence[Any]) -> list[Any]:
-        """Return this part of a list of tensors."""
-        return [tensors[self.indices[0]].reshape(-1)[self.start : self.stop]]
+        """Return this part of a list of contiguous tensors."""
+        x = tensors[self.indices[0]]
+        return [x.as_strided((self.stop - self.start,), (1,), x.storage_offset() + self.start)]
 
     def put(self, kept: Lists, taken: Lists, new: Lists) -> None:
         """Store the new values where the rule did not compute them in place."""
@@ -110,13 +111,13 @@ def _run(step: Any, layout: Any, kept: Lists, gradients: Any, scalars: tuple[Any
     if kernel and not due and backend_torch_fused.usable(kernel, [*kept, tensors]):
         kernel([kept[0], tensors, *kept[1:]], layout.decayed, *scalars)
         return
-    if kernel and not backend_torch_fused.usable(kernel, kept):
+    tensors = _contiguous(tensors)  # once, and not for each stretch
+    if kernel and not backend_torch_fused.usable(kernel, [*kept, tensors]):
         kernel = None
     flat = kernel is None and step.compiles and step.elementwise and not layout.marks[0] and _wide(kept)
     if due and due.factors is not None and (flat or not due.fits(tensors, PART)):
-        tensors, due = gradients.tensors, None
+        tensors, due = _contiguous(gradients.tensors), None
     constants = step.constants() if flat else ()
-    tensors = [x if x.is_contiguous() else x.contiguous() for x in tensors]  # once, and not for each stretch
     scratch = tensors[0].new_empty(PART if due else 0)
     for part in _parts(step, layout, kept, flat):
         p, *slots = taken = [part.take(x) for x in kept]
@@ -126,13 +127,17 @@ def _run(step: Any, layout: Any, kept: Lists, gradients: Any, scalars: tuple[Any
         if due:
             g = due.done_to_part(gradients.new(g), part.indices, scratch)
         given = [p, g, *slots]
-        if kernel and backend_torch_fused.usable(kernel, given):
+        if kernel:
             kernel(given, decayed, *scalars)
             new = taken
         else:
             done = compiled(step, given, decayed, scalars, constants) if flat else None
             new = done or step(given, decayed, marks, *scalars)
         part.put(kept, taken, new)
+
+
+def _contiguous(tensors: Sequence[Any]) -> list[Any]:
+    return [x if x.is_contiguous() else x.contiguous() for x in tensors]
 
 
 def _parts(step: Any, layout: Any, kept: Lists, flat: bool) -> list[Part]:
