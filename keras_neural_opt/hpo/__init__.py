@@ -1,6 +1,7 @@
 """Hyperparameter search: KerasTuner's face, Optuna's engine."""
 
 from keras_neural_opt.hpo._gp_sampler import GaussianProcessSampler
+from keras_neural_opt.hpo._halving import Hyperband, SuccessiveHalving
 from keras_neural_opt.hpo._oracle import OptunaOracle
 from keras_neural_opt.hpo._report_and_prune import ReportAndPrune
 from keras_neural_opt.hpo._result import SearchedTrial, SearchResult
@@ -9,10 +10,12 @@ from keras_neural_opt.hpo._tuner import OptunaTuner
 
 __all__ = [
     "GaussianProcessSampler",
+    "Hyperband",
     "OptunaOracle",
     "OptunaTuner",
     "ReportAndPrune",
     "SearchResult",
     "SearchSpace",
     "SearchedTrial",
+    "SuccessiveHalving",
 ]

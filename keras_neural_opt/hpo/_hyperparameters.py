@@ -25,6 +25,11 @@ class SuggestedHyperParameters(kt.HyperParameters):
         self.asked: set[str] = set()
         # Which of the trainings of this configuration is at work.
         self.execution = 0
+        # How many configurations were begun before it.
+        self.place = 0
+        # Which trial it goes on with, and from which epoch on.
+        self.continues: str | None = None
+        self.initial_epoch = 0
 
     def fill(self, values: Mapping[str, Any], parameters: list[Parameter]) -> None:
         """Set values by name; labels stand for the objects of their parameters."""

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras_tuner as kt
@@ -15,13 +15,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from keras_neural_opt._core.arguments import check_arguments, did_you_mean, integer, optional
 from keras_neural_opt.hpo import _records as records
+from keras_neural_opt.hpo._halving import SuccessiveHalving, bracket_of, rung_of
 from keras_neural_opt.hpo._hyperparameters import SuggestedHyperParameters, from_keras
 from keras_neural_opt.hpo._journal import open_storage
 from keras_neural_opt.hpo._objectives import objectives_of
 from keras_neural_opt.hpo._owners import is_gone, this_process
 from keras_neural_opt.hpo._parameter import Parameter, is_finite
 from keras_neural_opt.hpo._proposals import SpaceSampler, exhausted
-from keras_neural_opt.hpo._pruners import pruner_of
+from keras_neural_opt.hpo._pruners import pruning
 from keras_neural_opt.hpo._samplers import sampler_maker
 from keras_neural_opt.hpo._space import SearchSpace
 from keras_neural_opt.hpo._view import hyperparameters_of, number_of, trial_id, view
@@ -43,7 +44,8 @@ class OptunaOracle(kt.Oracle):
         max_trials: Configurations to try at most, >= 1. Defaults to 50. None: no limit, but that of the space.
         sampler: `"auto"` and `"bayesian"` (a Gaussian process; default), `"tpe"`, `"cma_es"`, `"nsga2"`, `"random"`,
             `"qmc"`, or a sampler of Optuna.
-        pruner: `"auto"` and `"median"`, `"asha"`, `"hyperband"`, None: nothing is pruned, or a pruner of Optuna.
+        pruner: `"auto"` (default) and `"median"`: what is worse than the median ends; `"asha"`, a `SuccessiveHalving`
+            or a `Hyperband`: the best go on; None: nothing is pruned; or a pruner of Optuna.
         hyperparameters: A `SearchSpace`, what it is made of, or `keras_tuner.HyperParameters`; others are found when
             the model asks for them. Defaults to None: all are.
         patience: End after that many trials without a new best, >= 1. Defaults to None: never.
@@ -90,7 +92,11 @@ class OptunaOracle(kt.Oracle):
         self.objectives = objectives_of(objective)
         self.directions = {each.name: each.direction for each in self.objectives}
         self._declared = _declared(hyperparameters)
-        self._pruner, self._sampler, self.patience = pruner_of(pruner), sampler, patience
+        self._sampler, self.patience = sampler, patience
+        self._pruner, self._halving = pruning(pruner)
+        if self._halving and len(self.objectives) > 1:
+            raise ValueError(f"OptunaOracle.pruner must be None for several objectives; received {pruner!r}")
+        self._sign = 1.0 if self.objectives[0].direction == "min" else -1.0
         sampler_maker(sampler, 0, self._declared)
         several = self.objectives if len(self.objectives) > 1 else self.objectives[0]
         super().__init__(
@@ -113,6 +119,11 @@ class OptunaOracle(kt.Oracle):
             if self._study is None:
                 self._open()
             return self._study
+
+    @property
+    def pauses(self) -> bool:
+        """Whether trials are paused, and some of them go on."""
+        return self._halving is not None
 
     def use_storage(self, where: Any) -> None:
         """Use the storage at that place, unless another was chosen or is open."""
@@ -173,19 +184,20 @@ class OptunaOracle(kt.Oracle):
         with self._lock:
             self._bury_the_lost()
             trials = self._counted()
-            waiting = any(t.state == TrialState.WAITING for t in trials)
-            if not waiting and self._has_ended(trials):
+            going_on = self._halving.next_to_go_on(trials, self._sign) if self._halving else None
+            if going_on:
+                attributes = {records.CONTINUES: going_on.number, records.BRACKET: bracket_of(going_on)}
+                self.study.enqueue_trial(going_on.params, attributes)
+            elif not any(t.state == TrialState.WAITING for t in trials) and self._has_ended(trials):
                 return kt_trial.Trial(self.get_space(), status=_STATUS.STOPPED)
             self._check_failures(trials)
-            space = self.space()
-            self.study.sampler = SpaceSampler(
-                sampler_maker(self._sampler, self.seed or 0, space), space, self.seed or 0
-            )
+            space, seed = self.space(), self.seed or 0
+            self.study.sampler = SpaceSampler(sampler_maker(self._sampler, seed, space), space, seed)
             trial = self.study.ask()
             trial.set_user_attr(records.OWNER, this_process())
-            if self._is_superfluous(trial.number):
-                self._lose(trial.number)
-                return kt_trial.Trial(self.get_space(), status=_STATUS.STOPPED)
+            if self._is_superfluous(trial):
+                self._lose(trial.number, "one too many")
+                return self.create_trial(tuner_id)
             return self._begin(tuner_id, trial, space)
 
     def _begin(self, tuner_id: str, trial: optuna.Trial, space: SearchSpace) -> Any:
@@ -193,39 +205,77 @@ class OptunaOracle(kt.Oracle):
         for p in space:
             if p.counts(space.values(drawn)):
                 drawn[p.key] = trial._suggest(p.key, p.distribution)
-        running = _Running(trial, time.monotonic())
+        hyperparameters = SuggestedHyperParameters(self._suggester(trial))
+        hyperparameters.fill(space.values(drawn), space.parameters)
+        hyperparameters.place = sum(t.number < trial.number for t in self._counted() if records.begins(t))
+        shown = kt_trial.Trial(hyperparameters, trial_id(trial.number), _STATUS.RUNNING)
+        running = self._running[shown.trial_id] = _Running(trial)
+        if self._halving:
+            self._begin_in_bracket(self._halving, running, shown)
+        self.trials[shown.trial_id] = self.ongoing_trials[tuner_id] = shown
+        self.start_order.append(shown.trial_id)
+        return shown
 
+    def _begin_in_bracket(self, halving: SuccessiveHalving, running: "_Running", shown: Any) -> None:
+        trial = running.trial
+        number = trial.user_attrs.get(records.CONTINUES)
+        if number is None:
+            running.bracket = halving.bracket_of(shown.hyperparameters.place)
+            trial.set_user_attr(records.BRACKET, running.bracket)
+            return
+        earlier = self.study.get_trials(deepcopy=False)[number]
+        running.reports, running.bracket = rung_of(earlier)
+        running.begun_at = shown.hyperparameters.initial_epoch = running.reports
+        shown.hyperparameters.continues = trial_id(number)
+        for name, values in records.history(earlier).items():
+            shown.metrics.register(name, direction=self.directions.get(name))
+            for step, value in enumerate(values):
+                shown.metrics.metrics[name].update(value, step)
+
+    def _suggester(self, trial: optuna.Trial) -> Callable[[Parameter], Any]:
         def suggest(parameter: Parameter) -> Any:
             with self._lock:
                 if parameter.key not in records.remembered(self.study).by_key():
                     records.remember(self.study, parameter)
                 return parameter.value(trial._suggest(parameter.key, parameter.distribution))
 
-        hyperparameters = SuggestedHyperParameters(suggest)
-        hyperparameters.fill(space.values(drawn), space.parameters)
-        shown = kt_trial.Trial(hyperparameters, trial_id(trial.number), _STATUS.RUNNING)
-        self._running[shown.trial_id] = running
-        self.trials[shown.trial_id] = self.ongoing_trials[tuner_id] = shown
-        self.start_order.append(shown.trial_id)
-        return shown
+        return suggest
 
-    def update_trial(self, trial_id: str, metrics: Mapping[str, Any], step: int = 0) -> Any:
-        """Take what a trial measured; its status is `STOPPED` then if it should end."""
+    def update_trial(self, trial_id: str, metrics: Mapping[str, Any], step: int = 0, final: bool = False) -> Any:
+        """Take what a trial measured.
+
+        Args:
+            trial_id: The trial.
+            metrics: The metrics by name; the objectives must be among them.
+            step: The epoch, from 0.
+            final: Whether the training is at its end, where nothing is left to save. Defaults to False.
+
+        Returns:
+            The trial; its status is `STOPPED` if it should end.
+        """
         with self._lock:
             shown, running = self.trials[trial_id], self._running[trial_id]
             self._check_objective_found(metrics)
+            if step < running.begun_at:  # It was seen when this configuration was at work before.
+                return shown
             for name, value in metrics.items():
                 if not shown.metrics.exists(name):
                     shown.metrics.register(name, direction=self.directions.get(name))
                 # Not the tracker's own `update`, which looks for the best each time, also among nothing but NaN.
                 shown.metrics.metrics[name].update(float(value), step)
-            if len(self.objectives) == 1:
-                value = float(metrics[self.objectives[0].name])
-                running.trial.report(value if is_finite(value) else float("nan"), running.reports)
-                running.reports += 1
-                if not is_finite(value) or running.trial.should_prune():
-                    shown.status = _STATUS.STOPPED
+            if len(self.objectives) == 1 and self._should_end(running, float(metrics[self.objectives[0].name]), final):
+                shown.status = _STATUS.STOPPED
             return shown
+
+    def _should_end(self, running: "_Running", value: float, final: bool) -> bool:
+        running.trial.report(value if is_finite(value) else float("nan"), running.reports)
+        running.reports += 1
+        if not is_finite(value):
+            return True
+        if final:
+            return False
+        running.paused = self._halving is not None and self._halving.pauses(running.reports, running.bracket)
+        return running.paused or running.trial.should_prune()
 
     def end_trial(self, trial: Any) -> None:
         """Write down how a trial ended: its status says whether it completed, was stopped or failed."""
@@ -239,7 +289,8 @@ class OptunaOracle(kt.Oracle):
             if trial.status in (_STATUS.FAILED, _STATUS.INVALID):
                 self._fail(running.trial, trial)
             else:
-                self._finish(running.trial, shown, trial.status == _STATUS.STOPPED)
+                ended = (records.PAUSED if running.paused else "pruned") if trial.status == _STATUS.STOPPED else None
+                self._finish(running.trial, shown, ended)
             self.trials[trial.trial_id] = self._view(self.study.get_trials(deepcopy=False)[number])
             self.end_order.append(trial.trial_id)
 
@@ -249,15 +300,15 @@ class OptunaOracle(kt.Oracle):
             running = self._running.pop(trial.trial_id)
             self.ongoing_trials = {k: t for k, t in self.ongoing_trials.items() if t.trial_id != trial.trial_id}
             if self._lose(running.trial.number, "stopped"):
-                self._enqueue_again(running.trial.params, running.trial.user_attrs.get(records.RERUN_OF, []))
+                self._enqueue_again(running.trial, running.trial.user_attrs.get(records.RERUN_OF, []))
 
-    def _finish(self, trial: optuna.Trial, shown: Any, stopped: bool) -> None:
+    def _finish(self, trial: optuna.Trial, shown: Any, ended: str | None) -> None:
         values = _values(shown, self.objectives)
         if values is None:
             trial.set_user_attr(records.REASON, "diverged")
             self.study.tell(trial, state=TrialState.PRUNED)
-        elif stopped:
-            trial.set_user_attr(records.REASON, "pruned")
+        elif ended:
+            trial.set_user_attr(records.REASON, ended)
             self.study.tell(trial, state=TrialState.PRUNED)
         else:
             trial.set_user_attr(records.BEST_STEP, _best_step(shown, self.objectives[0]))
@@ -271,10 +322,12 @@ class OptunaOracle(kt.Oracle):
             trial.set_user_attr(records.LOST, "to be run again")
         self.study.tell(trial, state=TrialState.FAIL)
         if again:
-            self._enqueue_again(trial.params, [*runs, trial.number])
+            self._enqueue_again(trial, [*runs, trial.number])
 
-    def _enqueue_again(self, params: Mapping[str, Any], runs: list[int]) -> None:
-        self.study.enqueue_trial(dict(params), user_attrs={records.RERUN_OF: runs})
+    def _enqueue_again(self, trial: optuna.Trial | FrozenTrial, runs: list[int]) -> None:
+        kept = (records.CONTINUES, records.BRACKET)
+        attributes = {name: value for name, value in trial.user_attrs.items() if name in kept}
+        self.study.enqueue_trial(trial.params, {**attributes, records.RERUN_OF: runs})
 
     def _bury_the_lost(self) -> None:
         """Run again, once, what a process ran that has died since."""
@@ -283,7 +336,7 @@ class OptunaOracle(kt.Oracle):
             if owner is not None and is_gone(owner) and self._lose(trial.number):
                 runs = trial.user_attrs.get(records.RERUN_OF, [])
                 if len(runs) <= self.max_retries_per_trial:
-                    self._enqueue_again(trial.params, [*runs, trial.number])
+                    self._enqueue_again(trial, [*runs, trial.number])
 
     def _lose(self, number: int, reason: str = "its process ended") -> bool:
         """Write off a trial; return whether nobody else did so before."""
@@ -299,18 +352,24 @@ class OptunaOracle(kt.Oracle):
         return [t for t in self.study.get_trials(deepcopy=False) if records.counts(t)]
 
     def _has_ended(self, trials: list[FrozenTrial]) -> bool:
-        if self.max_trials is not None and len(trials) >= self.max_trials:
+        if self.max_trials is not None and sum(map(records.begins, trials)) >= self.max_trials:
             return True
         return exhausted(self.study, self.space()) or self._is_impatient(trials)
 
-    def _is_superfluous(self, number: int) -> bool:
-        # Two workers may both have found that one more is wanted.
-        return self.max_trials is not None and sum(t.number < number for t in self._counted()) >= self.max_trials
+    def _is_superfluous(self, trial: optuna.Trial) -> bool:
+        # Two workers may both have found that one more is wanted, or that the same one may go on.
+        before = [t for t in self._counted() if t.number < trial.number]
+        number = trial.user_attrs.get(records.CONTINUES)
+        if number is not None:
+            return any(t.user_attrs.get(records.CONTINUES) == number for t in before)
+        return self.max_trials is not None and sum(map(records.begins, before)) >= self.max_trials
 
     def _is_impatient(self, trials: list[FrozenTrial]) -> bool:
         if self.patience is None:
             return False
-        finished = [t for t in trials if t.state.is_finished()]
+        finished = [
+            t for t in trials if t.state.is_finished() and (records.begins(t) or t.state == TrialState.COMPLETE)
+        ]
         best = {t.number for t in self._best(trials)[: None if len(self.objectives) > 1 else 1]}
         since = next((i for i, t in enumerate(reversed(finished)) if t.number in best), len(finished))
         return since >= self.patience
@@ -328,8 +387,7 @@ class OptunaOracle(kt.Oracle):
         complete = [t for t in trials if t.state == TrialState.COMPLETE]
         if len(self.objectives) > 1:
             return [t for t in self.study.best_trials if records.counts(t)]
-        sign = 1 if self.objectives[0].direction == "min" else -1
-        return sorted(complete, key=lambda t: (sign * t.value, t.number))
+        return sorted(complete, key=lambda t: (self._sign * t.value, t.number))
 
     def best(self) -> list[FrozenTrial]:
         """Return Optuna's completed trials, the best first; for several objectives the Pareto front."""
@@ -366,7 +424,8 @@ class OptunaOracle(kt.Oracle):
 
     def remaining_trials(self) -> int | None:
         """Return how many more trials there may be."""
-        return None if self.max_trials is None else max(self.max_trials - len(self._counted()), 0)
+        begun = sum(map(records.begins, self._counted()))
+        return None if self.max_trials is None else max(self.max_trials - begun, 0)
 
     def save(self) -> None:
         """Do nothing: the storage has everything already."""
@@ -380,8 +439,10 @@ class OptunaOracle(kt.Oracle):
 class _Running:
     """A trial that runs here."""
 
-    def __init__(self, trial: optuna.Trial, since: float) -> None:
-        self.trial, self.since, self.reports = trial, since, 0
+    def __init__(self, trial: optuna.Trial) -> None:
+        self.trial, self.since = trial, time.monotonic()
+        self.reports = self.begun_at = self.bracket = 0
+        self.paused = False
 
 
 def _declared(hyperparameters: Any) -> SearchSpace:

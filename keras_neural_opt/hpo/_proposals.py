@@ -10,7 +10,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from keras_neural_opt.hpo._records import counts
+from keras_neural_opt.hpo._records import begins, counts
 from keras_neural_opt.hpo._space import SearchSpace
 
 # So often a sampler may propose what was tried; then any configuration that was not is taken.
@@ -39,7 +39,9 @@ class SpaceSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Return a configuration that was not tried, if there is one."""
+        """Return a configuration that was not tried, if there is one; what was enqueued needs none."""
+        if self._is_given(trial):
+            return {}
         tried = {_frozen(t.params) for t in study.get_trials(deepcopy=False) if t.number != trial.number and counts(t)}
         drawn: dict[str, Any] = {}
         for attempt in range(_TRIES):
@@ -67,6 +69,11 @@ class SpaceSampler(BaseSampler):
         """Pass it on."""
         self._sampler(study, trial).after_trial(study, trial, state, values)
 
+    def _is_given(self, trial: FrozenTrial) -> bool:
+        given = trial.system_attrs.get("fixed_params", {})
+        values = self._space.values(given)
+        return bool(given) and all(p.key in given or not p.counts(values) for p in self._space)
+
     def _draw(self, study: Study, trial: FrozenTrial, attempt: int) -> dict[str, Any]:
         sampler = self._sampler(study, trial, attempt)
         together = sampler.sample_relative(study, trial, sampler.infer_relative_search_space(study, trial))
@@ -82,8 +89,8 @@ class SpaceSampler(BaseSampler):
         return self._make(int(self._seeds(study, trial, attempt).generate_state(1)[0] >> 1))
 
     def _seeds(self, study: Study, trial: FrozenTrial, attempt: int) -> np.random.SeedSequence:
-        lost = sum(t.number < trial.number and not counts(t) for t in study.get_trials(deepcopy=False))
-        return np.random.SeedSequence([self._seed, trial.number - lost, attempt])
+        place = sum(t.number < trial.number and begins(t) for t in study.get_trials(deepcopy=False))
+        return np.random.SeedSequence([self._seed, place, attempt])
 
 
 def exhausted(study: Study, space: SearchSpace) -> bool:

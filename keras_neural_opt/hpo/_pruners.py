@@ -1,35 +1,43 @@
-"""Optuna's pruners by name."""
+"""How trials that are not worth it end early, by name."""
 
 from collections.abc import Callable
 from typing import Any
 
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
+from optuna.pruners import BasePruner, MedianPruner, NopPruner
 
 from keras_neural_opt._core.arguments import did_you_mean
+from keras_neural_opt.hpo._halving import Hyperband, SuccessiveHalving
 
 PRUNERS: dict[str, Callable[[], BasePruner]] = {
     "auto": lambda: MedianPruner(n_startup_trials=5, n_warmup_steps=1),
     "median": MedianPruner,
-    "asha": SuccessiveHalvingPruner,
-    "hyperband": HyperbandPruner,
     "none": NopPruner,
 }
+_HALVINGS = ("asha", "hyperband")
 
 
-def pruner_of(pruner: Any) -> BasePruner:
-    """Return the pruner of a name of `PRUNERS`, one of Optuna as it is, or for None one that prunes nothing.
+def pruning(pruner: Any, max_epochs: int | None = None) -> tuple[BasePruner, SuccessiveHalving | None]:
+    """Return a pruner of Optuna, and what lets paused trials go on, or None.
+
+    Args:
+        pruner: A name, None, a pruner of Optuna, a `SuccessiveHalving` or a `Hyperband`.
+        max_epochs: Epochs of a whole training, which `"hyperband"` must know.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: It is none of these.
     """
-    if pruner is None:
-        return NopPruner()
+    if pruner is None or isinstance(pruner, SuccessiveHalving):
+        return NopPruner(), pruner
     if isinstance(pruner, BasePruner):
-        return pruner
+        return pruner, None
+    if pruner == "asha":
+        return NopPruner(), SuccessiveHalving()
+    if pruner == "hyperband" and max_epochs is not None:
+        return NopPruner(), Hyperband(max_epochs)
     if not isinstance(pruner, str) or pruner not in PRUNERS:
-        names = ", ".join(map(repr, PRUNERS))
+        names = [*PRUNERS, *_HALVINGS] if max_epochs is not None else [*PRUNERS, _HALVINGS[0]]
         raise ValueError(
-            f"OptunaOracle.pruner must be one of {names}, None, or a pruner of Optuna;"
-            f" received {pruner!r}{did_you_mean(pruner, PRUNERS)}"
+            f"OptunaOracle.pruner must be one of {', '.join(map(repr, names))}, None, a SuccessiveHalving, a Hyperband"
+            f" or a pruner of Optuna; received {pruner!r}{did_you_mean(pruner, names)}"
         )
-    return PRUNERS[pruner]()
+    return PRUNERS[pruner](), None

@@ -16,6 +16,10 @@ _PARAMETER = f"{_PREFIX}parameter:"
 # Of a trial: who runs it, why it ended, what it measured; whether its owner was lost, and for which one it runs again.
 OWNER, REASON, HISTORY, BEST_STEP = (f"{_PREFIX}{name}" for name in ("owner", "reason", "history", "best_step"))
 LOST, RERUN_OF, SECONDS = (f"{_PREFIX}{name}" for name in ("lost", "rerun_of", "seconds"))
+# Which trial's training it goes on with, and in which bracket.
+CONTINUES, BRACKET = f"{_PREFIX}continues", f"{_PREFIX}bracket"
+# Why a trial ended that may go on.
+PAUSED = "paused"
 # Of a study: what is searched.
 SETTINGS = f"{_PREFIX}settings"
 
@@ -54,6 +58,11 @@ def _parents_first(parameters: list[Parameter]) -> list[Parameter]:
 def counts(trial: FrozenTrial) -> bool:
     """Whether a trial is one of the search: what was lost is run again as another."""
     return LOST not in trial.user_attrs
+
+
+def begins(trial: FrozenTrial) -> bool:
+    """Whether a trial is the first of its configuration."""
+    return counts(trial) and CONTINUES not in trial.user_attrs
 
 
 def history(trial: FrozenTrial) -> dict[str, list[float]]:

@@ -1,6 +1,7 @@
 """Metrics to the oracle after each epoch, and an end where it says so."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -17,6 +18,7 @@ class ReportAndPrune(keras.callbacks.Callback):
     Args:
         oracle: An `OptunaOracle`.
         trial: What its `create_trial` returned.
+        on_pause: Called where the trial is stopped, with the model. Defaults to None.
 
     Example:
         >>> import keras
@@ -33,9 +35,9 @@ class ReportAndPrune(keras.callbacks.Callback):
         ['COMPLETE']
     """
 
-    def __init__(self, oracle: Any, trial: Any) -> None:
+    def __init__(self, oracle: Any, trial: Any, on_pause: Callable[[Any], None] | None = None) -> None:
         super().__init__()
-        self.oracle, self.trial = oracle, trial
+        self.oracle, self.trial, self.on_pause = oracle, trial, on_pause
 
     def on_train_begin(self, logs: Any = None) -> None:
         """A trial that was marked to end begins anew, with another execution."""
@@ -46,9 +48,12 @@ class ReportAndPrune(keras.callbacks.Callback):
         if self._parameters is None:
             self._parameters = self.model.count_params()
         metrics = {**(logs or {}), PARAMETERS: self._parameters}
-        told = self.oracle.update_trial(self.trial.trial_id, metrics, step=epoch)
+        final = epoch + 1 == self.params["epochs"]
+        told = self.oracle.update_trial(self.trial.trial_id, metrics, step=epoch, final=final)
         if told.status == kt_trial.TrialStatus.STOPPED:
             self.trial.status = told.status
+            if self.on_pause is not None:
+                self.on_pause(self.model)
             self.model.stop_training = True
 
 

@@ -7,6 +7,7 @@ import keras
 import keras_tuner as kt
 
 from keras_neural_opt.callbacks import EarlyStopping
+from keras_neural_opt.hpo._halving import Hyperband
 from keras_neural_opt.hpo._oracle import OptunaOracle
 from keras_neural_opt.hpo._result import SearchResult
 from keras_neural_opt.hpo._searched import Searched, SearchedBuilder, SearchedFunctions, SearchedModel
@@ -24,11 +25,12 @@ def search(
     data = Data(training_data, validation_data, f"{_OWNER}.training_data")
     searched = _searched(loss_function, gradient_function, data, config)
     sampler, pruner = METHODS[config.optimization_method]
+    pruner = pruner if config.pruner == "auto" else config.pruner
     oracle = OptunaOracle(
         config.objective if config.objective is not None else _objective(data, config),
         config.max_trials,
         sampler,
-        config.pruner if config.pruner != "auto" else pruner,
+        Hyperband(config.epochs) if pruner == "hyperband" else pruner,
         config.search_space,
         config.early_stopping_patience,
         config.seed,

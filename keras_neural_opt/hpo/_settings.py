@@ -9,7 +9,7 @@ from keras_neural_opt._core.arguments import check_arguments, choice, did_you_me
 from keras_neural_opt._core.named_options import named_options
 from keras_neural_opt.hpo._objectives import objectives_of
 from keras_neural_opt.hpo._project import checked_name
-from keras_neural_opt.hpo._pruners import pruner_of
+from keras_neural_opt.hpo._pruners import pruning
 from keras_neural_opt.hpo._space import SearchSpace
 
 OWNER = "create_hyperparameter_optimization_config"
@@ -83,7 +83,7 @@ class SearchConfig:
             verbose=integer(self.verbose, 0, 1),
         )
         checked_name(f"{OWNER}.project_name", self.project_name)
-        pruner_of(self.pruner)
+        pruning(self.pruner, self.epochs)
         objectives_of(self.objective if self.objective is not None else "loss")
         space = SearchSpace(self.search_space)
         for point in self.initial_points:

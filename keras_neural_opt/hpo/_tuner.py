@@ -1,6 +1,6 @@
 """KerasTuner's tuner with Optuna's engine."""
 
-import copy
+import contextlib
 import json
 import os
 import time
@@ -19,6 +19,7 @@ from keras_neural_opt._core.files import write_atomic
 from keras_neural_opt.hpo._derived import write_derived
 from keras_neural_opt.hpo._memory import forget_models, quick_collection
 from keras_neural_opt.hpo._oracle import OptunaOracle
+from keras_neural_opt.hpo._pause import EverythingIsBuilt, Pause, StopAtTheBeginning
 from keras_neural_opt.hpo._project import JOURNAL, Project, checked_name, refuse_chief
 from keras_neural_opt.hpo._report_and_prune import BestWeights, ReportAndPrune, StopAfter
 from keras_neural_opt.hpo._trial_weights import load_weights, save_weights
@@ -106,6 +107,11 @@ class OptunaTuner(kt.Tuner):
             oracle = OptunaOracle(
                 objective, max_trials, sampler, pruner, hyperparameters, patience, seed, storage=storage
             )
+        if oracle.pauses and executions_per_trial > 1:
+            raise ValueError(
+                "OptunaTuner.executions_per_trial must be 1 with successive halving, whose trials are paused;"
+                f" received {executions_per_trial}"
+            )
         self.seed, self.trial_timeout, self.time_limit = seed, trial_timeout, time_limit
         where = Path("." if directory is None else directory)
         self.project = Project(where, project_name, overwrite)
@@ -191,18 +197,39 @@ class OptunaTuner(kt.Tuner):
         given = fit_kwargs.pop("callbacks", None) or []
         results = []
         for execution in range(self.executions_per_trial):
-            trial.hyperparameters.execution = execution
-            if self.seed is not None:
-                seeds = np.random.SeedSequence([self.seed, int(trial.trial_id), execution])
-                keras.utils.set_random_seed(int(seeds.generate_state(1)[0] >> 1))
-            callbacks = [*self._deepcopy_callbacks(list(given)), ReportAndPrune(self.oracle, trial), best]
+            self._begin_execution(trial, execution)
+            kept = [*self._deepcopy_callbacks(list(given)), best]
+            pause = Pause(Path(self.get_trial_dir(trial.trial_id)), kept)
+            callbacks = [*kept, ReportAndPrune(self.oracle, trial, pause.save if self.oracle.pauses else None)]
             if self.trial_timeout is not None:
-                callbacks.append(StopAfter(self.trial_timeout))
-            results.append(self._build_and_fit_model(trial, *fit_args, callbacks=callbacks, **copy.copy(fit_kwargs)))
+                callbacks.insert(0, StopAfter(self.trial_timeout))
+            arguments = {**fit_kwargs, "callbacks": callbacks}
+            if trial.hyperparameters.continues is not None:
+                results.append(self._continue(trial, pause, fit_args, arguments))
+            else:
+                results.append(self._build_and_fit_model(trial, *fit_args, **arguments))
             if trial.status == _STATUS.STOPPED:
                 break
         self._save_weights(trial, best)
         return results
+
+    def _begin_execution(self, trial: Any, execution: int) -> None:
+        trial.hyperparameters.execution = execution
+        if self.seed is not None:
+            seeds = np.random.SeedSequence([self.seed, trial.hyperparameters.place, execution])
+            keras.utils.set_random_seed(int(seeds.generate_state(1)[0] >> 1))
+
+    def _continue(self, trial: Any, pause: Pause, fit_args: Any, fit_kwargs: Any) -> Any:
+        """Go on with a training that was paused; where its state is gone, begin it again."""
+        model = self._model = self._try_build(trial.hyperparameters)
+        fit_kwargs = {**fit_kwargs, "initial_epoch": trial.hyperparameters.initial_epoch}
+        with contextlib.suppress(EverythingIsBuilt):
+            callbacks = [StopAtTheBeginning(), *fit_kwargs["callbacks"]]
+            self.hypermodel.fit(trial.hyperparameters, model, *fit_args, **{**fit_kwargs, "callbacks": callbacks})
+        earlier = Path(self.get_trial_dir(trial.hyperparameters.continues))
+        if not pause.load(earlier, model):
+            return self._build_and_fit_model(trial, *fit_args, **{**fit_kwargs, "initial_epoch": 0})
+        return self._fit(trial, model, *fit_args, **fit_kwargs)
 
     def _try_build(self, hp: Any) -> Any:
         forget_models()
@@ -214,8 +241,10 @@ class OptunaTuner(kt.Tuner):
         return model
 
     def _build_and_fit_model(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
-        model = self._try_build(trial.hyperparameters)
-        self._model = model
+        model = self._model = self._try_build(trial.hyperparameters)
+        return self._fit(trial, model, *args, **kwargs)
+
+    def _fit(self, trial: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
         results = self.hypermodel.fit(trial.hyperparameters, model, *args, **kwargs)
         write_atomic(self._get_build_config_fname(trial.trial_id), json.dumps(model.get_build_config()))
         return results
