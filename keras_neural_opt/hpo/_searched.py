@@ -87,8 +87,7 @@ class SearchedModel(Searched):
             model.build_from_config(self.model.get_build_config())
         if self.model.built:
             model.set_weights(self._weights)
-        # Metrics have state, so each trial has its own.
-        arguments = keras.saving.deserialize_keras_object(self.model.get_compile_config() or {})
+        arguments = _copied_arguments(self.model)
         optimizer = self._optimizer(hp, self.options["optimizer"] or self.model.optimizer)
         return _compiled(model, arguments, optimizer, self.options)
 
@@ -109,8 +108,7 @@ class SearchedBuilder(Searched):
         base = self.options["optimizer"] or getattr(model, "optimizer", None) or "adam"
         if left or getattr(model, "optimizer", None) is None:
             values = {name: hp.get(name) for name in left if name in hp.values}
-            arguments = getattr(getattr(model, "_compile_config", None), "config", {})
-            return _compiled(model, arguments, searched_optimizer(base, values, self._steps(hp)), self.options)
+            return _compiled(model, _arguments(model), searched_optimizer(base, values, self._steps(hp)), self.options)
         return model
 
 
@@ -132,6 +130,20 @@ class SearchedFunctions(Searched):
     def _whole(self, part: Any) -> Any:
         # A tuple of one keeps Keras from taking the structure of a user's batch apart.
         return (part,) if part is not None and not is_dataset(part) else part
+
+
+def _copied_arguments(model: Any) -> Mapping[str, Any]:
+    """Return what a model was compiled with; metrics, which have a state, are new where Keras can make them anew."""
+    try:
+        arguments: Mapping[str, Any] = keras.saving.deserialize_keras_object(model.get_compile_config() or {})
+    except (TypeError, ValueError):  # such as a loss of a class that is not registered
+        return _arguments(model)
+    return arguments
+
+
+def _arguments(model: Any) -> Mapping[str, Any]:
+    arguments: Mapping[str, Any] = getattr(getattr(model, "_compile_config", None), "config", {})
+    return arguments
 
 
 def _compiled(model: Any, arguments: Mapping[str, Any], optimizer: Any, options: Mapping[str, Any]) -> Any:
