@@ -468,7 +468,8 @@ def create_hyperparameter_optimization_config(config: Any = None, /, **options: 
 
             How: `optimization_method` (`"auto"`): `"bayesian"`, `"tpe"`, `"gp"`, `"cma_es"`, `"nsga2"`, `"random"`,
             `"qmc"`, `"grid"`, `"asha"`, `"hyperband"` or `"bohb"`; `pruner` (`"auto"`: the method's; None: none);
-            `initial_points` (()): mappings of names to values that are tried first; `seed` (None).
+            `initial_points` (()): mappings of names to values that are tried first; `warm_start` (None): what
+            `hpo.OptunaOracle.learn_from` takes; `constraints` (None), as `hpo.OptunaOracle` takes them; `seed` (None).
 
             How long: `max_trials` (50); `early_stopping_patience` (None): end after that many trials without a new
             best; `time_limit` (None) and `trial_timeout` (None), in seconds; `trial_patience` (None): end a trial after

@@ -2,6 +2,7 @@
 
 from keras_neural_opt.hpo._gp_sampler import GaussianProcessSampler
 from keras_neural_opt.hpo._halving import Hyperband, SuccessiveHalving
+from keras_neural_opt.hpo._hardened import HardenedTuner
 from keras_neural_opt.hpo._oracle import OptunaOracle
 from keras_neural_opt.hpo._report_and_prune import ReportAndPrune
 from keras_neural_opt.hpo._result import SearchedTrial, SearchResult
@@ -10,6 +11,7 @@ from keras_neural_opt.hpo._tuner import OptunaTuner
 
 __all__ = [
     "GaussianProcessSampler",
+    "HardenedTuner",
     "Hyperband",
     "OptunaOracle",
     "OptunaTuner",

@@ -1,6 +1,6 @@
 """Search that is guided by a Gaussian process, as a sampler of Optuna."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np

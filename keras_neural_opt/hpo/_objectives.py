@@ -1,9 +1,11 @@
 """What a search makes as small or as large as possible."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras_tuner as kt
 from keras_tuner.src.engine import objective as kt_objective
+from optuna.trial import FrozenTrial
 
 # The number of weights, which the tuner adds to the logs of each trial.
 PARAMETERS = "params"
@@ -48,3 +50,18 @@ def _objective(objective: Any) -> Any:
             f'OptunaOracle.objective must say whether more is better: ({objective!r}, "min") or ({objective!r}, "max");'
             f" received {objective!r}"
         ) from None
+
+
+def undominated(trials: Sequence[FrozenTrial], signs: Sequence[float]) -> list[FrozenTrial]:
+    """Return the trials that no other is at least as good as in every objective, and better in one.
+
+    Args:
+        trials: Completed trials.
+        signs: 1 for each objective that is minimized, -1 for each that is maximized.
+    """
+    losses = [tuple(sign * value for sign, value in zip(signs, t.values, strict=True)) for t in trials]
+
+    def is_dominated(one: tuple[float, ...]) -> bool:
+        return any(other != one and all(a <= b for a, b in zip(other, one, strict=True)) for other in losses)
+
+    return [t for t, loss in zip(trials, losses, strict=True) if not is_dominated(loss)]

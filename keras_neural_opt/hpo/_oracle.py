@@ -15,10 +15,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from keras_neural_opt._core.arguments import check_arguments, did_you_mean, integer, optional
 from keras_neural_opt.hpo import _records as records
+from keras_neural_opt.hpo._constraints import constraints_of, feasible
 from keras_neural_opt.hpo._halving import SuccessiveHalving, bracket_of, rung_of
 from keras_neural_opt.hpo._hyperparameters import SuggestedHyperParameters, from_keras
 from keras_neural_opt.hpo._journal import open_storage
-from keras_neural_opt.hpo._objectives import objectives_of
+from keras_neural_opt.hpo._objectives import objectives_of, undominated
 from keras_neural_opt.hpo._owners import is_gone, this_process
 from keras_neural_opt.hpo._parameter import Parameter, is_finite
 from keras_neural_opt.hpo._proposals import SpaceSampler, exhausted
@@ -26,6 +27,7 @@ from keras_neural_opt.hpo._pruners import pruning
 from keras_neural_opt.hpo._samplers import sampler_maker
 from keras_neural_opt.hpo._space import SearchSpace
 from keras_neural_opt.hpo._view import hyperparameters_of, number_of, trial_id, view
+from keras_neural_opt.hpo._warm_start import findings
 
 _STATUS = kt_trial.TrialStatus
 _STATES = {"min": StudyDirection.MINIMIZE, "max": StudyDirection.MAXIMIZE}
@@ -53,6 +55,8 @@ class OptunaOracle(kt.Oracle):
         max_retries_per_trial: How often a trial that raised an error is run again, >= 0. Defaults to 0.
         max_consecutive_failed_trials: End with an error after that many trials in a row that raised one, >= 1.
             Defaults to 10. Trials that diverge do not count.
+        constraints: Limits of metrics that the best must keep: a mapping such as `{"params": ("<=", 100_000)}`, with
+            `"<="` or `">="`; the sampler learns to keep them. Defaults to None: none.
         storage: The path of a journal, the address of a database, or a storage of Optuna. Defaults to None: a journal
             in the tuner's project, or memory without a tuner.
         study_name: The study's name in the storage. Defaults to `"search"`.
@@ -78,6 +82,7 @@ class OptunaOracle(kt.Oracle):
         seed: int | None = None,
         max_retries_per_trial: int = 0,
         max_consecutive_failed_trials: int = 10,
+        constraints: Mapping[str, tuple[str, float]] | None = None,
         storage: Any = None,
         study_name: str = "search",
     ) -> None:
@@ -90,6 +95,7 @@ class OptunaOracle(kt.Oracle):
             max_consecutive_failed_trials=integer(max_consecutive_failed_trials, 1),
         )
         self.objectives = objectives_of(objective)
+        self.constraints = constraints_of(constraints)
         self.directions = {each.name: each.direction for each in self.objectives}
         self._declared = _declared(hyperparameters)
         self._sampler, self.patience = sampler, patience
@@ -178,6 +184,35 @@ class OptunaOracle(kt.Oracle):
         drawn = [self.space().drawn(point) for point in points]
         for point in drawn:
             self.study.enqueue_trial(point, skip_if_exists=True)
+
+    def learn_from(self, earlier: Any) -> None:
+        """Let the sampler know what an earlier search found; a search that is continued knows it.
+
+        Args:
+            earlier: A `SearchResult`, the folder of a KerasTuner project, or a list of pairs of values by name and
+                objective. What the space does not have is left out: it must have been declared.
+
+        Raises:
+            ValueError: It is none of these, or has nothing of the space.
+        """
+        found = findings(earlier)
+        if any(records.EARLIER in t.user_attrs for t in self.study.get_trials(deepcopy=False)):
+            return
+        space = self.space()
+        known = {p.name: p for p in space}
+        pairs = [({n: v for n, v in values.items() if n in known and known[n].accepts(v)}, y) for values, y in found]
+        pairs = [(values, y) for values, y in pairs if values and len(y) == len(self.objectives)]
+        if not pairs:
+            raise ValueError(f"OptunaOracle.warm_start must have values of {sorted(known) or 'a declared space'}")
+        for values, objectives in pairs:
+            drawn = space.drawn(values)
+            distributions = {key: p.distribution for key, p in space.by_key().items() if key in drawn}
+            attributes = {records.EARLIER: True}
+            self.study.add_trial(
+                optuna.create_trial(
+                    values=list(objectives), params=drawn, distributions=distributions, user_attrs=attributes
+                )
+            )
 
     def create_trial(self, tuner_id: str) -> Any:
         """Return the next trial; one whose status is `STOPPED` says that the search has ended."""
@@ -311,7 +346,11 @@ class OptunaOracle(kt.Oracle):
             trial.set_user_attr(records.REASON, ended)
             self.study.tell(trial, state=TrialState.PRUNED)
         else:
-            trial.set_user_attr(records.BEST_STEP, _best_step(shown, self.objectives[0]))
+            step = _best_step(shown, self.objectives[0])
+            trial.set_user_attr(records.BEST_STEP, step)
+            for each in self.constraints:
+                value = shown.metrics.metrics[each.metric]._observations[step].mean()
+                trial.set_constraint(each.metric, each.excess(float(value)))
             self.study.tell(trial, values)
 
     def _fail(self, trial: optuna.Trial, ended: Any) -> None:
@@ -384,9 +423,10 @@ class OptunaOracle(kt.Oracle):
 
     def _best(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
         """Return the completed trials from the best on, or those that no other is better than in everything."""
-        complete = [t for t in trials if t.state == TrialState.COMPLETE]
+        complete = feasible([t for t in trials if t.state == TrialState.COMPLETE])
         if len(self.objectives) > 1:
-            return [t for t in self.study.best_trials if records.counts(t)]
+            signs = [1.0 if each.direction == "min" else -1.0 for each in self.objectives]
+            return undominated(complete, signs)
         return sorted(complete, key=lambda t: (self._sign * t.value, t.number))
 
     def best(self) -> list[FrozenTrial]:
@@ -407,7 +447,8 @@ class OptunaOracle(kt.Oracle):
         return view(trial, self.space(), self.directions)
 
     def _check_objective_found(self, metrics: Mapping[str, Any]) -> None:
-        missing = next((name for name in self.directions if name not in metrics), None)
+        needed = [*self.directions, *(each.metric for each in self.constraints)]
+        missing = next((name for name in needed if name not in metrics), None)
         if missing is not None:
             raise kt.errors.FatalValueError(
                 f"OptunaOracle.objective must be among the metrics of a trial, which are {sorted(metrics)};"

@@ -70,18 +70,27 @@ class Project:
     def _is_ours(self) -> bool:
         return self.path.is_dir() and ((self.path / _MARKER).is_file() or not any(self.path.iterdir()))
 
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> contextlib.AbstractContextManager[None]:
         """Keep other searches out.
 
         Raises:
             RuntimeError: One is at work here.
         """
-        with open(self.path / _LOCK, "a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RuntimeError(
-                    f"another search is at work in {self.path}. Wait for it, or join it knowingly: search(join=True)"
-                ) from None
-            yield
+        return only_one(self.path)
+
+
+@contextlib.contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Keep other searches out of a folder.
+
+    Raises:
+        RuntimeError: One is at work there.
+    """
+    with open(folder / _LOCK, "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RuntimeError(
+                f"another search is at work in {folder}. Wait for it, or join it knowingly: search(join=True)"
+            ) from None
+        yield

@@ -20,6 +20,8 @@ LOST, RERUN_OF, SECONDS = (f"{_PREFIX}{name}" for name in ("lost", "rerun_of", "
 CONTINUES, BRACKET = f"{_PREFIX}continues", f"{_PREFIX}bracket"
 # Why a trial ended that may go on.
 PAUSED = "paused"
+# That it was seen by an earlier search.
+EARLIER = f"{_PREFIX}earlier"
 # Of a study: what is searched.
 SETTINGS = f"{_PREFIX}settings"
 
@@ -56,8 +58,8 @@ def _parents_first(parameters: list[Parameter]) -> list[Parameter]:
 
 
 def counts(trial: FrozenTrial) -> bool:
-    """Whether a trial is one of the search: what was lost is run again as another."""
-    return LOST not in trial.user_attrs
+    """Whether a trial is one of the search: what was lost is run again, what an earlier search saw is not its own."""
+    return LOST not in trial.user_attrs and EARLIER not in trial.user_attrs
 
 
 def begins(trial: FrozenTrial) -> bool:

@@ -34,6 +34,7 @@ def search(
         config.search_space,
         config.early_stopping_patience,
         config.seed,
+        constraints=config.constraints,
         storage=config.storage,
     )
     tuner = OptunaTuner(
@@ -48,6 +49,8 @@ def search(
         overwrite=config.overwrite,
     )
     oracle.begin_with(config.initial_points)
+    if config.warm_start is not None:
+        oracle.learn_from(config.warm_start)
     tuner.search(callbacks=_callbacks(config, oracle), verbose=config.verbose)
     return SearchResult(tuner)
 

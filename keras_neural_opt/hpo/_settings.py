@@ -7,10 +7,12 @@ from typing import Any
 
 from keras_neural_opt._core.arguments import check_arguments, choice, did_you_mean, flag, integer, optional, positive
 from keras_neural_opt._core.named_options import named_options
+from keras_neural_opt.hpo._constraints import constraints_of
 from keras_neural_opt.hpo._objectives import objectives_of
 from keras_neural_opt.hpo._project import checked_name
 from keras_neural_opt.hpo._pruners import pruning
 from keras_neural_opt.hpo._space import SearchSpace
+from keras_neural_opt.hpo._warm_start import findings
 
 OWNER = "create_hyperparameter_optimization_config"
 
@@ -57,6 +59,8 @@ class SearchConfig:
     executions_per_trial: int = 1
     cross_validation: int | None = None
     initial_points: Sequence[Mapping[str, Any]] = ()
+    warm_start: Any = None
+    constraints: Mapping[str, tuple[str, float]] | None = None
     seed: int | None = None
     directory: str | os.PathLike[str] | None = None
     project_name: str = "search"
@@ -84,6 +88,9 @@ class SearchConfig:
         )
         checked_name(f"{OWNER}.project_name", self.project_name)
         pruning(self.pruner, self.epochs)
+        constraints_of(self.constraints)
+        if self.warm_start is not None:
+            findings(self.warm_start)
         objectives_of(self.objective if self.objective is not None else "loss")
         space = SearchSpace(self.search_space)
         for point in self.initial_points:

@@ -15,7 +15,7 @@ import keras
 import keras_tuner as kt
 import pytest
 
-from keras_neural_opt.hpo import OptunaTuner
+from keras_neural_opt.hpo import OptunaOracle, OptunaTuner
 from keras_neural_opt.hpo._memory import quick_collection
 from tests.conftest import BACKEND
 from tests.hpo.small import DATA, Plain, build
@@ -216,3 +216,14 @@ def test_t8_an_error_leaves_the_oracle_usable(make: Maker, tmp_path: Path) -> No
     other.start()
     other.join(5)
     assert not other.is_alive()
+
+
+def test_an_existing_project_of_kerastuner_is_learnt_from(tmp_path: Path) -> None:
+    hypermodel = Plain(lambda hp: (hp.Float("x", 0, 1) - 0.7) ** 2)
+    search(random_search(hypermodel, "val_loss", 8, directory=tmp_path))
+    oracle = OptunaOracle("val_loss", 4, hyperparameters=[("x", "uniform", 0, 1)], seed=1)
+    oracle.learn_from(tmp_path / "p")
+    seen = {round(t.value, 12) for t in oracle.study.trials}
+    assert len(seen) == 8
+    tuner = search(OptunaTuner(hypermodel, oracle=oracle, directory=tmp_path / "new"))
+    assert tuner.oracle.get_best_trials()[0].score < 0.01

@@ -264,3 +264,42 @@ BAD_ARGUMENTS = [
 def test_bad_arguments_are_refused(arguments: dict, error: str) -> None:
     with pytest.raises(ValueError, match=error):
         oracle(**arguments)
+
+
+def test_what_breaks_a_limit_is_not_among_the_best() -> None:
+    search = oracle(constraints={"params": ("<=", 5), "accuracy": (">=", 0.2)}, max_trials=25, sampler="auto")
+    while (trial := search.create_trial("here")).status != "STOPPED":
+        x, n = trial.hyperparameters["x"], trial.hyperparameters["n"]
+        metrics = {"loss": -n + x**2, "params": n, "accuracy": abs(x)}
+        trial.status = search.update_trial(trial.trial_id, metrics, final=True).status.replace("RUNNING", "COMPLETED")
+        search.end_trial(trial)
+    values = [t.hyperparameters.values for t in search.get_best_trials(25)]
+    assert 1 <= len(values) < 25
+    assert all(v["n"] <= 5 and abs(v["x"]) >= 0.2 for v in values)
+    assert values[0]["n"] == 5
+    later = [t.params["n"] for t in search.study.trials[15:]]
+    assert sum(n <= 5 for n in later) > len(later) / 2
+
+
+def test_an_earlier_search_is_learnt_from_and_counts_as_none_of_ours(tmp_path: Path) -> None:
+    pairs = [({"x": x, "n": 3, "c": "b", "unknown": 1}, x**2) for x in np.linspace(-1, 1, 12)]
+    for _ in range(2):
+        search = oracle(storage=tmp_path / "journal", max_trials=5, sampler="auto", pruner=None)
+        search.learn_from(pairs)
+        found = run(search)
+    assert len(search.study.trials) == 17
+    assert len(search.best()) == 5
+    assert found == []
+    assert min(t.value for t in search.best()) < 0.02
+    with pytest.raises(ValueError, match="warm_start must be a SearchResult"):
+        search.learn_from(3)
+    with pytest.raises(ValueError, match="warm_start must be a KerasTuner project"):
+        search.learn_from(tmp_path)
+    with pytest.raises(ValueError, match=r"warm_start must have values of \['c', 'n', 'x'\]"):
+        oracle().learn_from([({"y": 1}, 2.0)])
+
+
+@pytest.mark.parametrize("bad", [3, {"params": 3}, {"params": ("<", 3)}, {"params": ("<=", "3")}, {1: ("<=", 3)}])
+def test_bad_limits_are_refused(bad: object) -> None:
+    with pytest.raises(ValueError, match=r"OptunaOracle\.constraints must be a mapping"):
+        oracle(constraints=bad)
