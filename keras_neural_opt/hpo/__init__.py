@@ -4,6 +4,7 @@ from keras_neural_opt.hpo._gp_sampler import GaussianProcessSampler
 from keras_neural_opt.hpo._halving import Hyperband, SuccessiveHalving
 from keras_neural_opt.hpo._hardened import HardenedTuner
 from keras_neural_opt.hpo._oracle import OptunaOracle
+from keras_neural_opt.hpo._population import PopulationBasedTuner
 from keras_neural_opt.hpo._report_and_prune import ReportAndPrune
 from keras_neural_opt.hpo._result import SearchedTrial, SearchResult
 from keras_neural_opt.hpo._space import SearchSpace
@@ -15,6 +16,7 @@ __all__ = [
     "Hyperband",
     "OptunaOracle",
     "OptunaTuner",
+    "PopulationBasedTuner",
     "ReportAndPrune",
     "SearchResult",
     "SearchSpace",

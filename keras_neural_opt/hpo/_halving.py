@@ -1,13 +1,23 @@
 """Successive halving that lets the best go on, instead of stopping the others for good."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from keras_neural_opt._core.arguments import Configurable, integer
 from keras_neural_opt.hpo import _records as records
 from keras_neural_opt.hpo._parameter import is_finite
+from keras_neural_opt.hpo._space import SearchSpace
+
+
+class GoesOn(NamedTuple):
+    """What goes on: in the place of which trial, with whose training, with which parameters as Optuna draws them."""
+
+    follows: FrozenTrial
+    continues: FrozenTrial
+    params: Mapping[str, Any]
 
 
 class SuccessiveHalving(Configurable):
@@ -61,21 +71,22 @@ class SuccessiveHalving(Configurable):
         """Whether a trial is paused after that many epochs."""
         return epochs in self.rungs(max(epochs, self.min_epochs), bracket)
 
-    def next_to_go_on(self, trials: Sequence[FrozenTrial], sign: float) -> FrozenTrial | None:
+    def next_to_go_on(self, trials: Sequence[FrozenTrial], sign: float, space: SearchSpace, seed: int) -> GoesOn | None:
         """Return a paused trial that is among the best of its rung and was not let on, from the highest rung down.
 
         Args:
             trials: All trials of the search that count.
             sign: 1 where the objective is minimized, -1 where it is maximized.
+            space: The space known so far.
+            seed: The seed of the search.
         """
-        went_on = {t.user_attrs[records.CONTINUES] for t in trials if records.CONTINUES in t.user_attrs}
-        paused = [t for t in trials if t.user_attrs.get(records.REASON) == records.PAUSED and t.number not in went_on]
+        paused = waiting_to_go_on(trials)
         for epochs, bracket in sorted({rung_of(t) for t in paused}, reverse=True):
             reached = [t for t in trials if bracket_of(t) == bracket and epochs - 1 in t.intermediate_values]
             good = sorted(reached, key=lambda t: (_rank(sign * t.intermediate_values[epochs - 1]), t.number))
             for trial in good[: len(reached) // self.reduction_factor]:
                 if trial in paused and rung_of(trial)[0] == epochs:
-                    return trial
+                    return GoesOn(trial, trial, trial.params)
         return None
 
 
@@ -139,6 +150,7 @@ def _rank(value: float) -> float:
     return value if is_finite(value) else math.inf
 
 
-def is_paused(trial: FrozenTrial) -> bool:
-    """Whether a trial could go on."""
-    return trial.state == TrialState.PRUNED and trial.user_attrs.get(records.REASON) == records.PAUSED
+def waiting_to_go_on(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Return the paused trials that no other follows."""
+    followed = {t.user_attrs[records.FOLLOWS] for t in trials if records.FOLLOWS in t.user_attrs}
+    return [t for t in trials if t.user_attrs.get(records.REASON) == records.PAUSED and t.number not in followed]

@@ -219,14 +219,18 @@ class OptunaOracle(kt.Oracle):
         with self._lock:
             self._bury_the_lost()
             trials = self._counted()
-            going_on = self._halving.next_to_go_on(trials, self._sign) if self._halving else None
+            space, seed = self.space(), self.seed or 0
+            going_on = self._halving.next_to_go_on(trials, self._sign, space, seed) if self._halving else None
             if going_on:
-                attributes = {records.CONTINUES: going_on.number, records.BRACKET: bracket_of(going_on)}
-                self.study.enqueue_trial(going_on.params, attributes)
+                attributes = {
+                    records.CONTINUES: going_on.continues.number,
+                    records.FOLLOWS: going_on.follows.number,
+                    records.BRACKET: bracket_of(going_on.follows),
+                }
+                self.study.enqueue_trial(dict(going_on.params), attributes)
             elif not any(t.state == TrialState.WAITING for t in trials) and self._has_ended(trials):
                 return kt_trial.Trial(self.get_space(), status=_STATUS.STOPPED)
             self._check_failures(trials)
-            space, seed = self.space(), self.seed or 0
             self.study.sampler = SpaceSampler(sampler_maker(self._sampler, seed, space), space, seed)
             trial = self.study.ask()
             trial.set_user_attr(records.OWNER, this_process())
@@ -364,7 +368,7 @@ class OptunaOracle(kt.Oracle):
             self._enqueue_again(trial, [*runs, trial.number])
 
     def _enqueue_again(self, trial: optuna.Trial | FrozenTrial, runs: list[int]) -> None:
-        kept = (records.CONTINUES, records.BRACKET)
+        kept = (records.CONTINUES, records.FOLLOWS, records.BRACKET)
         attributes = {name: value for name, value in trial.user_attrs.items() if name in kept}
         self.study.enqueue_trial(trial.params, {**attributes, records.RERUN_OF: runs})
 
@@ -398,9 +402,9 @@ class OptunaOracle(kt.Oracle):
     def _is_superfluous(self, trial: optuna.Trial) -> bool:
         # Two workers may both have found that one more is wanted, or that the same one may go on.
         before = [t for t in self._counted() if t.number < trial.number]
-        number = trial.user_attrs.get(records.CONTINUES)
-        if number is not None:
-            return any(t.user_attrs.get(records.CONTINUES) == number for t in before)
+        followed = trial.user_attrs.get(records.FOLLOWS)
+        if followed is not None:
+            return any(t.user_attrs.get(records.FOLLOWS) == followed for t in before)
         return self.max_trials is not None and sum(map(records.begins, before)) >= self.max_trials
 
     def _is_impatient(self, trials: list[FrozenTrial]) -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,11 @@ class Pause:
     def load(self, folder: Path, model: Any) -> bool:
         """Go on from the state in another trial's folder; return whether it is there, and whole."""
         with contextlib.suppress(FileNotFoundError, CorruptStateError):
-            TrainingState.load(folder / _FILE, model, self._callbacks).restore(model, self._callbacks)
+            own = TrainingState.capture(model)
+            state = TrainingState.load(folder / _FILE, model, self._callbacks)
+            # The rates are those of this trial, which may be others.
+            state = replace(state, rates=own.rates, constants=own.constants)
+            state.restore(model, self._callbacks)
             return True
         return False
 

@@ -16,8 +16,8 @@ _PARAMETER = f"{_PREFIX}parameter:"
 # Of a trial: who runs it, why it ended, what it measured; whether its owner was lost, and for which one it runs again.
 OWNER, REASON, HISTORY, BEST_STEP = (f"{_PREFIX}{name}" for name in ("owner", "reason", "history", "best_step"))
 LOST, RERUN_OF, SECONDS = (f"{_PREFIX}{name}" for name in ("lost", "rerun_of", "seconds"))
-# Which trial's training it goes on with, and in which bracket.
-CONTINUES, BRACKET = f"{_PREFIX}continues", f"{_PREFIX}bracket"
+# Which trial's training it goes on with, in whose place, and in which bracket.
+CONTINUES, FOLLOWS, BRACKET = (f"{_PREFIX}{name}" for name in ("continues", "follows", "bracket"))
 # Why a trial ended that may go on.
 PAUSED = "paused"
 # That it was seen by an earlier search.

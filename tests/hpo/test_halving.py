@@ -94,34 +94,37 @@ def test_another_process_lets_them_go_on(tmp_path: Path) -> None:
 
 
 class Losses(keras.callbacks.Callback):
-    """Notes the loss of each epoch of a rate, of all its trials."""
+    """Notes the loss of each epoch of a rate, of all its trials, where no state of a training brings it back."""
 
-    def __init__(self) -> None:
+    def __init__(self, of: dict[str, list[float]]) -> None:
         super().__init__()
-        self.of: dict[str, list[float]] = {}
+        self.note = lambda rate, loss: of.setdefault(rate, []).append(loss)
 
     def __deepcopy__(self, memo: object) -> "Losses":
         return self
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         rate = f"{float(self.model.optimizer.learning_rate):.6g}"
-        self.of.setdefault(rate, []).append(logs["loss"])
+        self.note(rate, logs["loss"])
 
 
-def ours(directory: Path, noted: Losses, shuffle: bool, **options: object) -> None:
+def ours(directory: Path, noted: dict[str, list[float]], shuffle: bool, **options: object) -> None:
     tuner = OptunaTuner(build, "val_loss", sampler="random", directory=directory, seed=1, **options)
-    tuner.search(*DATA, validation_data=DATA, epochs=9, batch_size=8, verbose=0, callbacks=[noted], shuffle=shuffle)
+    tuner.search(
+        *DATA, validation_data=DATA, epochs=9, batch_size=8, verbose=0, callbacks=[Losses(noted)], shuffle=shuffle
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_a_training_that_goes_on_is_the_one_that_was_never_paused(shuffle: bool, tmp_path: Path) -> None:
-    paused, whole = Losses(), Losses()
+    paused: dict[str, list[float]] = {}
+    whole: dict[str, list[float]] = {}
     ours(tmp_path / "paused", paused, shuffle, max_trials=4, pruner="asha")
     ours(tmp_path / "whole", whole, shuffle, max_trials=4, pruner=None)
-    assert max(map(len, paused.of.values())) >= 3
-    for rate, losses in paused.of.items():
-        assert losses == whole.of[rate][: len(losses)]
+    assert max(map(len, paused.values())) >= 3
+    for rate, losses in paused.items():
+        assert losses == whole[rate][: len(losses)]
 
 
 @pytest.mark.slow
