@@ -13,7 +13,7 @@ _JITTER = 1e-9
 # Mean and deviation of the logarithm of each hyperparameter, and the bounds of the search for its best value.
 _SCALE_PRIOR, _SCALE_BOUNDS = (math.log(4.0), 2.0), (math.log(1e-3), math.log(1e4))
 _SIGNAL_PRIOR, _SIGNAL_BOUNDS = (0.0, 1.0), (math.log(1e-2), math.log(1e2))
-_NOISE_PRIOR, _NOISE_BOUNDS = (math.log(1e-4), 2.0), (math.log(1e-7), math.log(1.0))
+_NOISE_PRIOR, _NOISE_BOUNDS = (math.log(1e-4), 2.0), (math.log(1e-6), math.log(1.0))
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def fit(x: Array, y: Array, categorical: np.ndarray[Any, np.dtype[np.bool_]]) ->
     posterior = LogPosterior(x, y, categorical)
     found = [
         optimize.minimize(
-            posterior, start, jac=True, method="L-BFGS-B", bounds=posterior.bounds, options={"maxiter": 60}
+            posterior, start, jac=True, method="L-BFGS-B", bounds=posterior.bounds, options={"maxiter": 40}
         )
         for start in posterior.starts
     ]
@@ -130,15 +130,17 @@ class LogPosterior:
 
     def __init__(self, x: Array, y: Array, categorical: np.ndarray[Any, np.dtype[np.bool_]]) -> None:
         self._y, self._categorical, columns = y, categorical, x.shape[1]
-        difference = x.T[:, :, None] - x.T[:, None, :]
+        # Each pair of points once.
+        self._pairs = np.tril_indices(len(x), -1)
+        difference = (x[self._pairs[0]] - x[self._pairs[1]]).T
         difference[categorical] = difference[categorical] != 0.0
-        self._squared = (difference**2).reshape(columns, -1)
+        self._squared = difference**2
         priors = np.array([_SCALE_PRIOR] * columns + [_SIGNAL_PRIOR, _NOISE_PRIOR])
-        self._mean, self._deviation = priors[:, 0].copy(), priors[:, 1]
-        self._mean[:columns][categorical] = 0.0
+        self.prior_mean, self.prior_deviation = priors[:, 0].copy(), priors[:, 1]
+        self.prior_mean[:columns][categorical] = 0.0
         self.bounds = [_SCALE_BOUNDS] * columns + [_SIGNAL_BOUNDS, _NOISE_BOUNDS]
-        smooth = self._mean - np.r_[np.full(columns, 1.5), 0.0, -4.0]
-        self.starts = [self._mean, smooth]
+        smooth = self.prior_mean - np.r_[np.full(columns, 1.5), 0.0, -4.0]
+        self.starts = [self.prior_mean, smooth]
 
     def kernel(self, logs: Array) -> Kernel:
         """Return the kernel of these logarithms: weights, signal, noise."""
@@ -148,26 +150,26 @@ class LogPosterior:
     def __call__(self, logs: Array) -> tuple[float, Array]:
         """Return the value and its gradient with respect to the logarithms."""
         weights, signal, noise = np.exp(logs[:-2]), math.exp(logs[-2]), math.exp(logs[-1])
-        shape, numeric = (len(self._y), len(self._y)), ~self._categorical
-        distance = (weights[numeric] @ self._squared[numeric]).reshape(shape)
-        differ = (weights[~numeric] @ self._squared[~numeric]).reshape(shape)
+        numeric, (rows, columns) = ~self._categorical, self._pairs
+        distance, differ = (weights[kind] @ self._squared[kind] for kind in (numeric, ~numeric))
         correlation, slope = _correlation(distance, differ)
-        covariance = signal * correlation
-        covariance[np.diag_indices(len(self._y))] += noise + _JITTER
-        factor = linalg.cholesky(covariance, lower=True, overwrite_a=False, check_finite=False)
+        covariance = np.diag(np.full(len(self._y), signal + noise + _JITTER))
+        covariance[rows, columns] = signal * correlation
+        factor = linalg.cholesky(covariance, lower=True, check_finite=False)
         solved = linalg.cho_solve((factor, True), self._y, check_finite=False)
         inverse = linalg.lapack.dpotri(factor, lower=1)[0]
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
-        sensitivity = 0.5 * (inverse - np.outer(solved, solved))
+        # What the value changes by with the covariance of each pair, and with that of a point with itself.
+        of_pairs = inverse[rows, columns] - solved[rows] * solved[columns]
+        of_points = 0.5 * (np.diag(inverse) - solved**2).sum()
         gradient = np.empty_like(logs)
-        gradient[:-2][numeric] = self._squared[numeric] @ (sensitivity * slope).ravel()
-        gradient[:-2][~numeric] = -(self._squared[~numeric] @ (sensitivity * correlation).ravel())
+        gradient[:-2][numeric] = self._squared[numeric] @ (of_pairs * slope)
+        gradient[:-2][~numeric] = -(self._squared[~numeric] @ (of_pairs * correlation))
         gradient[:-2] *= signal * weights
-        gradient[-2] = signal * float((sensitivity * correlation).sum())
-        gradient[-1] = noise * float(np.trace(sensitivity))
-        standard = (logs - self._mean) / self._deviation
+        gradient[-2] = signal * (float(of_pairs @ correlation) + of_points)
+        gradient[-1] = noise * of_points
+        standard = (logs - self.prior_mean) / self.prior_deviation
         value = 0.5 * float(self._y @ solved) + float(np.log(np.diag(factor)).sum()) + 0.5 * float(standard @ standard)
-        return value, gradient + standard / self._deviation
+        return value, gradient + standard / self.prior_deviation
 
 
 def log_expected_improvement(mean: Array, deviation: Array, best: float) -> Array:
@@ -191,4 +193,7 @@ def log_improvement(z: Array) -> Array:
 
 def log_improvement_slope(z: Array) -> Array:
     """Return the derivative of `log_improvement`."""
-    return np.exp(special.log_ndtr(z) - log_improvement(z))
+    z = np.asarray(z, float)
+    far = z < -1e4
+    # Both logarithms are near -z^2 / 2 there, and their difference has no digits left.
+    return np.where(far, -z, np.exp(special.log_ndtr(z) - log_improvement(z)))

@@ -16,7 +16,7 @@ from keras_neural_opt.hpo._gp_search import Acquisition, maximise, untried, with
 from keras_neural_opt.hpo._gp_space import ConditionalSpace, Parameter
 from keras_neural_opt.hpo._gp_values import constraint_values, kept, losses, scalarised, told, warped
 
-_FITTED, _KEPT = 200, 500  # trials that hyperparameters are fitted to, and that the process is given
+_FITTED, _KEPT = 150, 500  # trials that hyperparameters are fitted to, and that the process is given
 _GOOD = 5
 _SOBOL_COLUMNS = 64
 

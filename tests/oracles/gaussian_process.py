@@ -1,0 +1,39 @@
+"""A Gaussian process, one pair of points at a time and with an inverse; and the expected improvement as an integral."""
+
+import math
+
+import numpy as np
+from scipy import integrate
+
+
+def kernel(a, b, weights, categorical, signal):
+    squared = sum(w * (x - y) ** 2 for x, y, w, c in zip(a, b, weights, categorical, strict=True) if not c)
+    differ = sum(w for x, y, w, c in zip(a, b, weights, categorical, strict=True) if c and x != y)
+    r = math.sqrt(squared)
+    matern = (1 + math.sqrt(5) * r + 5 * r * r / 3) * math.exp(-math.sqrt(5) * r)
+    return signal * matern * math.exp(-differ)
+
+
+def posterior(x, y, at, weights, categorical, signal, noise):
+    """Return mean and variance of the function at one point, and the logarithm of how probable the values are."""
+    known = np.array([[kernel(a, b, weights, categorical, signal) for b in x] for a in x]) + noise * np.eye(len(x))
+    toward = np.array([kernel(at, a, weights, categorical, signal) for a in x])
+    inverse = np.linalg.inv(known)
+    evidence = -0.5 * (y @ inverse @ y + np.linalg.slogdet(known)[1] + len(x) * math.log(2 * math.pi))
+    return toward @ inverse @ y, signal - toward @ inverse @ toward, evidence
+
+
+def log_improvement(z):
+    """Return log E[max(z + e, 0)], e standard normal, with what would underflow taken out of the integral."""
+    peak = max(z, 0.0)
+    rest = min(z, 0.0)
+
+    def integrand(t):
+        return t * math.exp(-0.5 * (t - z) ** 2 + 0.5 * rest**2)
+
+    width = 40.0 / max(1.0, abs(rest))
+    points = [0.0, *(peak + k * width / 10 for k in range(-10, 11) if peak + k * width / 10 > 0)]
+    total = sum(
+        integrate.quad(integrand, a, b, epsabs=0, epsrel=1e-12)[0] for a, b in zip(points, points[1:], strict=False)
+    )
+    return math.log(total) - 0.5 * rest**2 - 0.5 * math.log(2 * math.pi)
