@@ -8,6 +8,7 @@ from keras_neural_opt.benchmarks._fit import fit
 from keras_neural_opt.benchmarks._range_test import range_test
 from keras_neural_opt.benchmarks._range_test_figure import range_test_figure
 from keras_neural_opt.benchmarks._record import environment, write_record
+from keras_neural_opt.benchmarks._samplers import samplers
 from keras_neural_opt.benchmarks._schedules import schedules
 from keras_neural_opt.benchmarks._sparse_rows import sparse_rows
 from keras_neural_opt.benchmarks._step import step
@@ -31,6 +32,7 @@ __all__ = [
     "range_test",
     "range_test_figure",
     "ranked",
+    "samplers",
     "schedules",
     "sparse_rows",
     "step",

@@ -21,6 +21,9 @@ _PACKAGES = (
     "optax",
     "pytorch-optimizer",
     "numpy",
+    "scipy",
+    "optuna",
+    "cmaes",
 )
 
 

@@ -92,7 +92,7 @@ class GaussianProcess:
         )
 
     def assuming(self, x: Array) -> "GaussianProcess":
-        """Return the process that has seen its own mean at each row of `x`: less uncertain there, not otherwise changed."""
+        """Return the process that has seen its own mean at each row of `x`: it only doubts less there."""
         if not len(x):
             return self
         return GaussianProcess(self.kernel, np.vstack([self.x, x]), np.concatenate([self.y, self.predict(x)[0]]))

@@ -139,7 +139,7 @@ def untried(space: Space, seen: Array, rng: np.random.Generator) -> Array:
 def without(points: Array, seen: Array) -> Array:
     """Return the points that are not among those seen."""
     known = {row.tobytes() for row in seen}
-    return points[np.array([row.tobytes() not in known for row in points], bool)]
+    return points[np.array([row.tobytes() not in known for row in points], dtype=bool)]
 
 
 def random_points(columns: Sequence[Column], count: int, rng: np.random.Generator) -> Array:
@@ -150,7 +150,7 @@ def random_points(columns: Sequence[Column], count: int, rng: np.random.Generato
 
 def neighbours(columns: Sequence[Column], points: Array, rng: np.random.Generator) -> Array:
     """Return a neighbour of each point: some of its columns moved, a little or far."""
-    moved = rng.random(points.shape) < max(0.5, 1.0 / len(columns))
+    moved = np.less(rng.random(points.shape), max(0.5, 1.0 / len(columns)))
     step = 10.0 ** rng.uniform(-3.0, -0.5, (len(points), 1)) * rng.standard_normal(points.shape)
     anew = random_points(columns, len(points), rng)
     result = points.copy()
@@ -203,8 +203,8 @@ def _climbed(acquisition: Acquisition, space: Space, x: Array) -> Array:
         negative, x[smooth], jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": _CLIMB}
     )
     point[smooth] = found.x
-    for i in np.flatnonzero(smooth):
-        point[i] = space.columns[i].snapped(point[i : i + 1])[0]
+    for i, column in enumerate(space.columns):
+        point[i] = column.snapped(point[i : i + 1])[0] if column.smooth else point[i]
     return space.canonical(point[None])[0]
 
 

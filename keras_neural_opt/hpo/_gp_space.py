@@ -69,8 +69,8 @@ class Parameter:
 class ConditionalSpace:
     """The parameters of all trials, of which a trial may lack some.
 
-    Whether a parameter is active is learned: from the discrete parameter whose values tell it best. What is inactive has
-    the middle of its column, or a category of its own.
+    Whether a parameter is active is learned: from the discrete parameter whose values tell it best. What is inactive
+    has the middle of its column, or a category of its own.
 
     Args:
         distributions: Of each parameter, in the order in which trials ask for them.
@@ -79,7 +79,7 @@ class ConditionalSpace:
 
     def __init__(self, distributions: Mapping[str, BaseDistribution], trials: Sequence[Mapping[str, Any]]) -> None:
         self._parameters = {name: Parameter(distribution) for name, distribution in distributions.items()}
-        self.columns = [parameter.column for parameter in self._parameters.values()]
+        self.columns: Sequence[Column] = [parameter.column for parameter in self._parameters.values()]
         self.categorical = np.array([column.categorical for column in self.columns])
         self._neutral = np.array([-1.0 if c.categorical else c.snapped(np.array([_NEUTRAL]))[0] for c in self.columns])
         self._conditions = self._learned(trials)

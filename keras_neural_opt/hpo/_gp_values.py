@@ -22,8 +22,8 @@ def told(trial: FrozenTrial) -> bool:
 def losses(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> Array:
     """Return one row a trial, one column an objective: less is better, and what diverged is as bad as the worst.
 
-    A pruned trial has the loss that is as good, among the completed ones, as its last report is among the reports of the
-    same step: a curve that was cut early is neither worse for that, nor can it be better than all that were finished.
+    A pruned trial has the loss that is as good, among the completed ones, as its last report is among the reports of
+    the same step: a curve that was cut early is neither worse for that, nor better than all that were finished.
     """
     signs = np.array([-1.0 if direction == StudyDirection.MAXIMIZE else 1.0 for direction in directions])
     table = np.full((len(trials), len(signs)), np.nan)
@@ -71,7 +71,7 @@ def warped(values: Array) -> Array:
 
 
 def scalarised(table: Array, rng: np.random.Generator) -> Array:
-    """Return one number for the objectives of each trial: an augmented Chebyshev sum of random weights (Knowles, 2006)."""
+    """Return one number for the objectives of each trial: a Chebyshev sum of random weights (Knowles, 2006)."""
     if table.shape[1] == 1:
         return table[:, 0]
     weights = rng.dirichlet(np.ones(table.shape[1]))

@@ -1,6 +1,7 @@
 """A Gaussian process, one pair of points at a time and with an inverse; and the expected improvement as an integral."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from scipy import integrate
@@ -33,7 +34,5 @@ def log_improvement(z):
 
     width = 40.0 / max(1.0, abs(rest))
     points = [0.0, *(peak + k * width / 10 for k in range(-10, 11) if peak + k * width / 10 > 0)]
-    total = sum(
-        integrate.quad(integrand, a, b, epsabs=0, epsrel=1e-12)[0] for a, b in zip(points, points[1:], strict=False)
-    )
+    total = sum(integrate.quad(integrand, a, b, epsabs=0, epsrel=1e-12)[0] for a, b in pairwise(points))
     return math.log(total) - 0.5 * rest**2 - 0.5 * math.log(2 * math.pi)
