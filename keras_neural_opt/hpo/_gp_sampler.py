@@ -32,8 +32,7 @@ class GaussianProcessSampler(BaseSampler):
 
     The kernel :math:`k` is a Matern 5/2 of the numbers, scaled to [0, 1], times a penalty for each category that
     differs; losses worse than the median are drawn in by their rank; the hyperparameters are the most probable ones.
-    What is
-    maximised is :math:`a`:
+    What is maximised is :math:`a`:
 
     .. math::
         k(x, y) = s^2 \, M_{5/2}\Big(\sqrt{\textstyle\sum_i (x_i - y_i)^2 / l_i^2}\Big)
