@@ -58,7 +58,8 @@ class OptunaTuner(kt.Tuner):
         ValueError: An argument breaks its rule, or variables of KerasTuner's chief are set. Nothing was made then.
 
     Example:
-        >>>         >>> import keras
+        >>> import tempfile
+        >>> import keras
         >>> import numpy as np
         >>> import keras_neural_opt as kno
         >>> def build(hp):
