@@ -479,6 +479,9 @@ def create_hyperparameter_optimization_config(config: Any = None, /, **options: 
             `metrics` (None: the model's), `initial_weights` (None), `callbacks` (()), `executions_per_trial` (1),
             `cross_validation` (None): so many folds.
 
+            Where it runs: `workers` (None: in this process): so many processes of this machine, to which what is
+            searched is sent, so that functions must be in a module.
+
             Where it is kept: `directory` (None: the current one), `project_name` (`"search"`), `overwrite` (False: a
             search that is there is continued), `storage` (None: a journal in the project); `verbose` (1).
 

@@ -9,6 +9,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from keras_neural_opt.hpo._kinds import last_of
 from keras_neural_opt.hpo._parameter import Condition, Mirrored, Parameter
+from keras_neural_opt.hpo._records import empty_space
+from keras_neural_opt.hpo._space import SearchSpace
 
 
 class SuggestedHyperParameters(kt.HyperParameters):
@@ -120,3 +122,17 @@ def to_keras(parameter: Parameter) -> Any:
 
 def _of_one_type(values: Any) -> bool:
     return len({type(v) for v in values}) == 1 and isinstance(values[0], (bool, int, float, str))
+
+
+def declared_space(hyperparameters: Any) -> SearchSpace:
+    """Return the space that a user declared, empty where the model is to be asked."""
+    if hyperparameters is None:
+        return empty_space()
+    if isinstance(hyperparameters, kt.HyperParameters):
+        space = empty_space()
+        for hp in hyperparameters.space:
+            parameter = from_keras(hp)
+            if parameter is not None:
+                space.add(parameter)
+        return space
+    return SearchSpace(hyperparameters)

@@ -1,5 +1,6 @@
 """KerasTuner's oracle over a study of Optuna, which alone holds the truth."""
 
+import contextlib
 import json
 import threading
 import time
@@ -13,14 +14,17 @@ from keras_tuner.src.engine import trial as kt_trial
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from keras_neural_opt._core.arguments import check_arguments, did_you_mean, integer, optional
+from keras_neural_opt._core.arguments import check_arguments, integer, optional
+from keras_neural_opt.hpo import _lost as lost
 from keras_neural_opt.hpo import _records as records
 from keras_neural_opt.hpo._constraints import constraints_of, feasible
 from keras_neural_opt.hpo._halving import SuccessiveHalving, bracket_of, rung_of
-from keras_neural_opt.hpo._hyperparameters import SuggestedHyperParameters, from_keras
+from keras_neural_opt.hpo._heartbeat import Observer, Pulse
+from keras_neural_opt.hpo._hyperparameters import SuggestedHyperParameters, declared_space
 from keras_neural_opt.hpo._journal import open_storage
+from keras_neural_opt.hpo._measured import best_step, check_measured, curves, objective_values
 from keras_neural_opt.hpo._objectives import objectives_of, undominated
-from keras_neural_opt.hpo._owners import is_gone, this_process
+from keras_neural_opt.hpo._owners import this_process
 from keras_neural_opt.hpo._parameter import Parameter, is_finite
 from keras_neural_opt.hpo._proposals import SpaceSampler, exhausted
 from keras_neural_opt.hpo._pruners import pruning
@@ -30,6 +34,8 @@ from keras_neural_opt.hpo._view import hyperparameters_of, number_of, trial_id, 
 from keras_neural_opt.hpo._warm_start import findings
 
 _STATUS = kt_trial.TrialStatus
+_OF_KERASTUNER = ("_display", "_run_times", "_id_to_hash", "trials", "ongoing_trials")
+_OF_THIS_PROCESS = ("_lock", "_running", "_observer", *_OF_KERASTUNER)
 _STATES = {"min": StudyDirection.MINIMIZE, "max": StudyDirection.MAXIMIZE}
 
 
@@ -97,7 +103,7 @@ class OptunaOracle(kt.Oracle):
         self.objectives = objectives_of(objective)
         self.constraints = constraints_of(constraints)
         self.directions = {each.name: each.direction for each in self.objectives}
-        self._declared = _declared(hyperparameters)
+        self._declared = declared_space(hyperparameters)
         self._sampler, self.patience = sampler, patience
         self._pruner, self._halving = pruning(pruner)
         if self._halving and len(self.objectives) > 1:
@@ -116,6 +122,7 @@ class OptunaOracle(kt.Oracle):
         self._lock = threading.RLock()
         self._study: optuna.Study | None = None
         self._running: dict[str, _Running] = {}
+        self._observer = Observer()
         self.ongoing_trials: dict[str, Any] = {}
 
     @property
@@ -125,6 +132,16 @@ class OptunaOracle(kt.Oracle):
             if self._study is None:
                 self._open()
             return self._study
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What a worker needs; the rest is of this process, or read from the storage.
+        kept = {name: value for name, value in vars(self).items() if name not in _OF_THIS_PROCESS}
+        return {**kept, "_study": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # What KerasTuner keeps besides cannot be written down, and is made anew.
+        super().__init__(state["objective"])
+        self.__dict__.update(state, _lock=threading.RLock(), _running={}, _observer=Observer())
 
     @property
     def pauses(self) -> bool:
@@ -217,27 +234,33 @@ class OptunaOracle(kt.Oracle):
     def create_trial(self, tuner_id: str) -> Any:
         """Return the next trial; one whose status is `STOPPED` says that the search has ended."""
         with self._lock:
-            self._bury_the_lost()
-            trials = self._counted()
-            space, seed = self.space(), self.seed or 0
-            going_on = self._halving.next_to_go_on(trials, self._sign, space, seed) if self._halving else None
-            if going_on:
-                attributes = {
-                    records.CONTINUES: going_on.continues.number,
-                    records.FOLLOWS: going_on.follows.number,
-                    records.BRACKET: bracket_of(going_on.follows),
-                }
-                self.study.enqueue_trial(dict(going_on.params), attributes)
-            elif not any(t.state == TrialState.WAITING for t in trials) and self._has_ended(trials):
-                return kt_trial.Trial(self.get_space(), status=_STATUS.STOPPED)
-            self._check_failures(trials)
-            self.study.sampler = SpaceSampler(sampler_maker(self._sampler, seed, space), space, seed)
-            trial = self.study.ask()
-            trial.set_user_attr(records.OWNER, this_process())
-            if self._is_superfluous(trial):
-                self._lose(trial.number, "one too many")
-                return self.create_trial(tuner_id)
-            return self._begin(tuner_id, trial, space)
+            while True:
+                # One that was taken for lost before it began, because this process was stopped just then.
+                with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+                    return self._next(tuner_id)
+
+    def _next(self, tuner_id: str) -> Any:
+        self.bury_the_lost()
+        trials = self._counted()
+        space, seed = self.space(), self.seed or 0
+        going_on = self._halving.next_to_go_on(trials, self._sign, space, seed) if self._halving else None
+        if going_on:
+            attributes = {
+                records.CONTINUES: going_on.continues.number,
+                records.FOLLOWS: going_on.follows.number,
+                records.BRACKET: bracket_of(going_on.follows),
+            }
+            self.study.enqueue_trial(dict(going_on.params), attributes)
+        elif not any(t.state == TrialState.WAITING for t in trials) and self._has_ended(trials):
+            return kt_trial.Trial(self.get_space(), status=_STATUS.STOPPED)
+        lost.check_failures(trials, self.max_consecutive_failed_trials)
+        self.study.sampler = SpaceSampler(sampler_maker(self._sampler, seed, space), space, seed)
+        trial = self.study.ask()
+        trial.set_user_attr(records.OWNER, this_process())
+        if self._is_superfluous(trial):
+            lost.lose(self.study, self._stored(trial.number), "one too many")
+            return self._next(tuner_id)
+        return self._begin(tuner_id, trial, space)
 
     def _begin(self, tuner_id: str, trial: optuna.Trial, space: SearchSpace) -> Any:
         drawn: dict[str, Any] = {}
@@ -248,7 +271,7 @@ class OptunaOracle(kt.Oracle):
         hyperparameters.fill(space.values(drawn), space.parameters)
         hyperparameters.place = sum(t.number < trial.number for t in self._counted() if records.begins(t))
         shown = kt_trial.Trial(hyperparameters, trial_id(trial.number), _STATUS.RUNNING)
-        running = self._running[shown.trial_id] = _Running(trial)
+        running = self._running[shown.trial_id] = _Running(trial, Pulse(self.study, trial._trial_id))
         if self._halving:
             self._begin_in_bracket(self._halving, running, shown)
         self.trials[shown.trial_id] = self.ongoing_trials[tuner_id] = shown
@@ -262,7 +285,7 @@ class OptunaOracle(kt.Oracle):
             running.bracket = halving.bracket_of(shown.hyperparameters.place)
             trial.set_user_attr(records.BRACKET, running.bracket)
             return
-        earlier = self.study.get_trials(deepcopy=False)[number]
+        earlier = self._stored(number)
         running.reports, running.bracket = rung_of(earlier)
         running.begun_at = shown.hyperparameters.initial_epoch = running.reports
         shown.hyperparameters.continues = trial_id(number)
@@ -294,7 +317,7 @@ class OptunaOracle(kt.Oracle):
         """
         with self._lock:
             shown, running = self.trials[trial_id], self._running[trial_id]
-            self._check_objective_found(metrics)
+            check_measured([*self.directions, *(each.metric for each in self.constraints)], metrics)
             if step < running.begun_at:  # It was seen when this configuration was at work before.
                 return shown
             for name, value in metrics.items():
@@ -302,12 +325,17 @@ class OptunaOracle(kt.Oracle):
                     shown.metrics.register(name, direction=self.directions.get(name))
                 # Not the tracker's own `update`, which looks for the best each time, also among nothing but NaN.
                 shown.metrics.metrics[name].update(float(value), step)
-            if len(self.objectives) == 1 and self._should_end(running, float(metrics[self.objectives[0].name]), final):
+            if self._should_end(running, float(metrics[self.objectives[0].name]), final):
                 shown.status = _STATUS.STOPPED
             return shown
 
     def _should_end(self, running: "_Running", value: float, final: bool) -> bool:
-        running.trial.report(value if is_finite(value) else float("nan"), running.reports)
+        if len(self.objectives) > 1:
+            return running.pulse.refused
+        try:
+            running.trial.report(value if is_finite(value) else float("nan"), running.reports)
+        except optuna.exceptions.UpdateFinishedTrialError:
+            return True  # Others took its process for dead, and run it again.
         running.reports += 1
         if not is_finite(value):
             return True
@@ -319,43 +347,47 @@ class OptunaOracle(kt.Oracle):
     def end_trial(self, trial: Any) -> None:
         """Write down how a trial ended: its status says whether it completed, was stopped or failed."""
         with self._lock:
-            running = self._running.pop(trial.trial_id)
-            self.ongoing_trials = {k: t for k, t in self.ongoing_trials.items() if t.trial_id != trial.trial_id}
-            number = number_of(trial.trial_id)
-            shown = self.trials[trial.trial_id]
-            running.trial.set_user_attr(records.HISTORY, json.dumps(_curves(shown)))
-            running.trial.set_user_attr(records.SECONDS, time.monotonic() - running.since)
-            if trial.status in (_STATUS.FAILED, _STATUS.INVALID):
-                self._fail(running.trial, trial)
-            else:
-                ended = (records.PAUSED if running.paused else "pruned") if trial.status == _STATUS.STOPPED else None
-                self._finish(running.trial, shown, ended)
-            self.trials[trial.trial_id] = self._view(self.study.get_trials(deepcopy=False)[number])
+            running, shown = self._ended(trial), self.trials[trial.trial_id]
+            # Where others took its process for dead they run the trial again, and this end comes too late.
+            with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+                running.trial.set_user_attr(records.HISTORY, json.dumps(curves(shown)))
+                running.trial.set_user_attr(records.SECONDS, time.monotonic() - running.since)
+                if trial.status in (_STATUS.FAILED, _STATUS.INVALID):
+                    self._fail(running.trial, trial)
+                else:
+                    stopped = trial.status == _STATUS.STOPPED
+                    ended = (records.PAUSED if running.paused else "pruned") if stopped else None
+                    self._finish(running.trial, shown, ended)
+            self.trials[trial.trial_id] = self._view(self._stored(number_of(trial.trial_id)))
             self.end_order.append(trial.trial_id)
 
     def abandon(self, trial: Any) -> None:
         """Leave a trial to a later search, such as where the user stopped this one."""
         with self._lock:
-            running = self._running.pop(trial.trial_id)
-            self.ongoing_trials = {k: t for k, t in self.ongoing_trials.items() if t.trial_id != trial.trial_id}
-            if self._lose(running.trial.number, "stopped"):
-                self._enqueue_again(running.trial, running.trial.user_attrs.get(records.RERUN_OF, []))
+            self._ended(trial)
+            lost.set_aside(self.study, self._stored(number_of(trial.trial_id)))
+
+    def _ended(self, trial: Any) -> "_Running":
+        running = self._running.pop(trial.trial_id)
+        running.pulse.stop()
+        self.ongoing_trials = {k: t for k, t in self.ongoing_trials.items() if t.trial_id != trial.trial_id}
+        return running
 
     def _finish(self, trial: optuna.Trial, shown: Any, ended: str | None) -> None:
-        values = _values(shown, self.objectives)
+        values = objective_values(shown, self.objectives)
         if values is None:
             trial.set_user_attr(records.REASON, "diverged")
-            self.study.tell(trial, state=TrialState.PRUNED)
+            self.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
         elif ended:
             trial.set_user_attr(records.REASON, ended)
-            self.study.tell(trial, state=TrialState.PRUNED)
+            self.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
         else:
-            step = _best_step(shown, self.objectives[0])
+            step = best_step(shown, self.objectives[0])
             trial.set_user_attr(records.BEST_STEP, step)
             for each in self.constraints:
                 value = shown.metrics.metrics[each.metric]._observations[step].mean()
                 trial.set_constraint(each.metric, each.excess(float(value)))
-            self.study.tell(trial, values)
+            self.study.tell(trial, values, skip_if_finished=True)
 
     def _fail(self, trial: optuna.Trial, ended: Any) -> None:
         trial.set_user_attr(records.REASON, ended.message or "failed")
@@ -363,33 +395,28 @@ class OptunaOracle(kt.Oracle):
         again = ended.status == _STATUS.INVALID and len(runs) < self.max_retries_per_trial
         if again:
             trial.set_user_attr(records.LOST, "to be run again")
-        self.study.tell(trial, state=TrialState.FAIL)
+        self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
         if again:
-            self._enqueue_again(trial, [*runs, trial.number])
+            lost.run_again(self.study, self._stored(trial.number), [*runs, trial.number])
 
-    def _enqueue_again(self, trial: optuna.Trial | FrozenTrial, runs: list[int]) -> None:
-        kept = (records.CONTINUES, records.FOLLOWS, records.BRACKET)
-        attributes = {name: value for name, value in trial.user_attrs.items() if name in kept}
-        self.study.enqueue_trial(trial.params, {**attributes, records.RERUN_OF: runs})
+    def bury_the_lost(self) -> list[FrozenTrial]:
+        """Run again, once, what a process ran that has died since; return those trials."""
+        with self._lock:
+            found = self._observer.lost(self._elsewhere(), time.monotonic())
+            for trial in found:
+                lost.bury(self.study, trial, self.max_retries_per_trial + 2)
+            return found
 
-    def _bury_the_lost(self) -> None:
-        """Run again, once, what a process ran that has died since."""
-        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            owner = trial.user_attrs.get(records.OWNER)
-            if owner is not None and is_gone(owner) and self._lose(trial.number):
-                runs = trial.user_attrs.get(records.RERUN_OF, [])
-                if len(runs) <= self.max_retries_per_trial:
-                    self._enqueue_again(trial, [*runs, trial.number])
+    def is_awaited(self) -> bool:
+        """Whether others still run trials, which somebody must run again if they are lost."""
+        return bool(self._elsewhere())
 
-    def _lose(self, number: int, reason: str = "its process ended") -> bool:
-        """Write off a trial; return whether nobody else did so before."""
-        storage, trial = self.study._storage, self.study.get_trials(deepcopy=False)[number]
-        try:
-            storage.set_trial_user_attr(trial._trial_id, records.LOST, reason)
-            storage.set_trial_user_attr(trial._trial_id, records.REASON, reason)
-            return storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-        except optuna.exceptions.UpdateFinishedTrialError:
-            return False
+    def _elsewhere(self) -> list[FrozenTrial]:
+        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return [t for t in running if trial_id(t.number) not in self._running]
+
+    def _stored(self, number: int) -> FrozenTrial:
+        return self.study.get_trials(deepcopy=False)[number]
 
     def _counted(self) -> list[FrozenTrial]:
         return [t for t in self.study.get_trials(deepcopy=False) if records.counts(t)]
@@ -417,14 +444,6 @@ class OptunaOracle(kt.Oracle):
         since = next((i for i, t in enumerate(reversed(finished)) if t.number in best), len(finished))
         return since >= self.patience
 
-    def _check_failures(self, trials: list[FrozenTrial]) -> None:
-        finished = [t for t in trials if t.state.is_finished()]
-        last = finished[-self.max_consecutive_failed_trials :]
-        if len(last) == self.max_consecutive_failed_trials and all(t.state == TrialState.FAIL for t in last):
-            raise RuntimeError(
-                f"the last {len(last)} trials failed, the last one with: {last[-1].user_attrs.get(records.REASON)}"
-            )
-
     def _best(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
         """Return the completed trials from the best on, or those that no other is better than in everything."""
         complete = feasible([t for t in trials if t.state == TrialState.COMPLETE])
@@ -444,20 +463,11 @@ class OptunaOracle(kt.Oracle):
     def get_trial(self, trial_id: str) -> Any:
         """Return a trial."""
         if trial_id not in self._running:
-            self.trials[trial_id] = self._view(self.study.get_trials(deepcopy=False)[number_of(trial_id)])
+            self.trials[trial_id] = self._view(self._stored(number_of(trial_id)))
         return self.trials[trial_id]
 
     def _view(self, trial: FrozenTrial) -> Any:
         return view(trial, self.space(), self.directions)
-
-    def _check_objective_found(self, metrics: Mapping[str, Any]) -> None:
-        needed = [*self.directions, *(each.metric for each in self.constraints)]
-        missing = next((name for name in needed if name not in metrics), None)
-        if missing is not None:
-            raise kt.errors.FatalValueError(
-                f"OptunaOracle.objective must be among the metrics of a trial, which are {sorted(metrics)};"
-                f" received {missing!r}{did_you_mean(missing, metrics)}"
-            )
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Say that `create_trial` draws the values itself."""
@@ -484,43 +494,7 @@ class OptunaOracle(kt.Oracle):
 class _Running:
     """A trial that runs here."""
 
-    def __init__(self, trial: optuna.Trial) -> None:
-        self.trial, self.since = trial, time.monotonic()
+    def __init__(self, trial: optuna.Trial, pulse: Pulse) -> None:
+        self.trial, self.pulse, self.since = trial, pulse, time.monotonic()
         self.reports = self.begun_at = self.bracket = 0
         self.paused = False
-
-
-def _declared(hyperparameters: Any) -> SearchSpace:
-    if hyperparameters is None:
-        return records.empty_space()
-    if isinstance(hyperparameters, kt.HyperParameters):
-        space = records.empty_space()
-        for hp in hyperparameters.space:
-            parameter = from_keras(hp)
-            if parameter is not None:
-                space.add(parameter)
-        return space
-    return SearchSpace(hyperparameters)
-
-
-def _best_step(shown: Any, objective: Any) -> int | None:
-    """Return the step at which a trial was best, or None where it measured nothing that is finite."""
-    if not shown.metrics.exists(objective.name):
-        return None
-    sign = 1 if objective.direction == "min" else -1
-    means = {step: float(each.mean()) for step, each in shown.metrics.metrics[objective.name]._observations.items()}
-    finite = [step for step, value in means.items() if is_finite(value)]
-    return min(finite, key=lambda step: sign * means[step], default=None)
-
-
-def _values(shown: Any, objectives: list[Any]) -> list[float] | None:
-    """Return the objectives after the best epoch of the first one, or None where one is not finite."""
-    step = _best_step(shown, objectives[0])
-    if step is None:
-        return None
-    values = [float(shown.metrics.metrics[each.name]._observations[step].mean()) for each in objectives]
-    return values if all(map(is_finite, values)) else None
-
-
-def _curves(shown: Any) -> dict[str, list[float]]:
-    return {name: [float(each.mean()) for each in m.get_history()] for name, m in shown.metrics.metrics.items()}

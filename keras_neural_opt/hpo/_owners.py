@@ -12,11 +12,16 @@ def this_process() -> dict[str, Any]:
     return {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
 
 
+def pid_of(owner: dict[str, Any] | None) -> int | None:
+    """Return the number of an owner that is a process of this machine, or None for others."""
+    return None if owner is None or owner.get("host") != socket.gethostname() else int(owner["pid"])
+
+
 def is_gone(owner: dict[str, Any]) -> bool:
     """Whether a process of this machine has ended; of another machine nobody knows here."""
-    if owner.get("host") != socket.gethostname():
+    pid = pid_of(owner)
+    if pid is None:
         return False
-    pid = int(owner["pid"])
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

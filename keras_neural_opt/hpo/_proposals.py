@@ -31,6 +31,7 @@ class SpaceSampler(BaseSampler):
 
     def __init__(self, make: Callable[[int], BaseSampler], space: SearchSpace, seed: int) -> None:
         self._make, self._space, self._seed = make, space, seed
+        self._places: dict[int, int] = {}
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return all that is known."""
@@ -42,13 +43,15 @@ class SpaceSampler(BaseSampler):
         """Return a configuration that was not tried, if there is one; what was enqueued needs none."""
         if self._is_given(trial):
             return {}
-        tried = {_frozen(t.params) for t in study.get_trials(deepcopy=False) if t.number != trial.number and counts(t)}
+        tried = [t.params for t in study.get_trials(deepcopy=False) if t.number != trial.number and counts(t)]
         drawn: dict[str, Any] = {}
         for attempt in range(_TRIES):
             drawn = self._draw(study, trial, attempt)
-            if _frozen(drawn) not in tried:
+            # Equality is fast and takes True for 1, which the text does not.
+            if not any(drawn == params and _frozen(drawn) == _frozen(params) for params in tried):
                 return drawn
-        untried = [c for c in self._space.configurations() or [] if _frozen(c) not in tried]
+        frozen = set(map(_frozen, tried))
+        untried = [c for c in self._space.configurations() or [] if _frozen(c) not in frozen]
         return (
             untried[np.random.default_rng(self._seeds(study, trial, _TRIES)).integers(len(untried))]
             if untried
@@ -89,8 +92,10 @@ class SpaceSampler(BaseSampler):
         return self._make(int(self._seeds(study, trial, attempt).generate_state(1)[0] >> 1))
 
     def _seeds(self, study: Study, trial: FrozenTrial, attempt: int) -> np.random.SeedSequence:
-        place = sum(t.number < trial.number and begins(t) for t in study.get_trials(deepcopy=False))
-        return np.random.SeedSequence([self._seed, place, attempt])
+        if trial.number not in self._places:
+            before = study.get_trials(deepcopy=False)[: trial.number]
+            self._places[trial.number] = sum(map(begins, before))
+        return np.random.SeedSequence([self._seed, self._places[trial.number], attempt])
 
 
 def exhausted(study: Study, space: SearchSpace) -> bool:

@@ -1,5 +1,6 @@
 """What a search writes into Optuna's storage besides parameters and values, and reads back from there."""
 
+import functools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -13,9 +14,10 @@ from keras_neural_opt.hpo._space import SearchSpace
 _PREFIX = "kno:"
 _PARAMETER = f"{_PREFIX}parameter:"
 
-# Of a trial: who runs it, why it ended, what it measured; whether its owner was lost, and for which one it runs again.
+# Of a trial: who runs it, that it still does, why it ended, what it measured; whether its owner was lost, and for which
+# ones it runs again.
 OWNER, REASON, HISTORY, BEST_STEP = (f"{_PREFIX}{name}" for name in ("owner", "reason", "history", "best_step"))
-LOST, RERUN_OF, SECONDS = (f"{_PREFIX}{name}" for name in ("lost", "rerun_of", "seconds"))
+LOST, RERUN_OF, SECONDS, BEAT = (f"{_PREFIX}{name}" for name in ("lost", "rerun_of", "seconds", "beat"))
 # Which trial's training it goes on with, in whose place, and in which bracket.
 CONTINUES, FOLLOWS, BRACKET = (f"{_PREFIX}{name}" for name in ("continues", "follows", "bracket"))
 # Why a trial ended that may go on.
@@ -34,8 +36,15 @@ def remember(study: Study, parameter: Parameter) -> None:
 
 def remembered(study: Study) -> SearchSpace:
     """Return the space that was written down, parents first."""
-    parameters = [Parameter.from_json(v) for k, v in study.user_attrs.items() if k.startswith(_PARAMETER)]
+    # Not by `study.user_attrs`, which copies them, deeply.
+    attributes = study._storage.get_study_user_attrs(study._study_id)
+    parameters = [_parameter(v) for k, v in attributes.items() if k.startswith(_PARAMETER)]
     return SearchSpace(_parents_first(parameters)) if parameters else empty_space()
+
+
+@functools.lru_cache(maxsize=1024)
+def _parameter(text: str) -> Parameter:
+    return Parameter.from_json(text)
 
 
 def empty_space() -> SearchSpace:

@@ -51,7 +51,7 @@ def search(
     oracle.begin_with(config.initial_points)
     if config.warm_start is not None:
         oracle.learn_from(config.warm_start)
-    tuner.search(callbacks=_callbacks(config, oracle), verbose=config.verbose)
+    tuner.search(callbacks=_callbacks(config, oracle), workers=config.workers, verbose=config.verbose)
     return SearchResult(tuner)
 
 

@@ -66,6 +66,7 @@ class SearchConfig:
     project_name: str = "search"
     overwrite: bool = False
     storage: Any = None
+    workers: int | None = None
     callbacks: Sequence[Any] = ()
     verbose: int = 1
 
@@ -84,6 +85,7 @@ class SearchConfig:
             cross_validation=optional(integer(self.cross_validation, 2)),
             seed=optional(integer(self.seed, 0, 2**31 - 1)),
             overwrite=flag(self.overwrite),
+            workers=optional(integer(self.workers, 1)),
             verbose=integer(self.verbose, 0, 1),
         )
         checked_name(f"{OWNER}.project_name", self.project_name)

@@ -23,8 +23,11 @@ from keras_neural_opt.hpo._pause import EverythingIsBuilt, Pause, StopAtTheBegin
 from keras_neural_opt.hpo._project import JOURNAL, Project, checked_name, refuse_chief
 from keras_neural_opt.hpo._report_and_prune import BestWeights, ReportAndPrune, StopAfter
 from keras_neural_opt.hpo._trial_weights import load_weights, save_weights
+from keras_neural_opt.hpo._workers import Workers
 
 _STATUS = kt_trial.TrialStatus
+# Seconds between two looks at what others still run, which may be lost.
+_WAIT = 0.5
 
 
 class OptunaTuner(kt.Tuner):
@@ -131,25 +134,33 @@ class OptunaTuner(kt.Tuner):
         # KerasTuner builds the model, again and again, to find what it asks for.
         pass
 
-    def search(self, *fit_args: Any, join: bool = False, verbose: int = 1, **fit_kwargs: Any) -> None:
+    def search(
+        self, *fit_args: Any, join: bool = False, workers: int | None = None, verbose: int = 1, **fit_kwargs: Any
+    ) -> None:
         """Search until the trials, the space, the patience or the time are used up.
 
         Args:
             *fit_args: What `HyperModel.fit` takes, by default what `model.fit` does.
             join: Whether another search may be at work on this project. Defaults to False.
+            workers: Processes of this machine to run trials in, >= 1: each that dies or hangs is replaced, and its
+                trial run again, once. Hypermodel and data are sent to them, so functions must be in a module. Defaults
+                to None: this process alone.
             verbose: 0: nothing is shown, 1: the trials (default).
             **fit_kwargs: As `fit_args`.
 
         Raises:
-            RuntimeError: Another search is at work, or too many trials in a row failed.
-            ValueError: The objective is not among the metrics of the first epoch.
+            RuntimeError: Another search is at work, too many trials in a row failed, or no worker can start.
+            ValueError: The objective is not among the metrics of the first epoch, or something cannot be sent to
+                workers.
         """
+        check_arguments("OptunaTuner.search", workers=optional(integer(workers, 1)))
         self.oracle.verbose = verbose
-        if join:
-            self._search(fit_args, {**fit_kwargs, "verbose": 0})
-        else:
-            with self.project.alone():
-                self._search(fit_args, {**fit_kwargs, "verbose": 0})
+        arguments = fit_args, {**fit_kwargs, "verbose": 0}
+        with contextlib.nullcontext() if join else self.project.alone():
+            if workers is None:
+                self._search(*arguments)
+            else:
+                Workers(self, workers, arguments, verbose).search()
 
     def _search(self, fit_args: Any, fit_kwargs: Any) -> None:
         self.on_search_begin()
@@ -159,7 +170,10 @@ class OptunaTuner(kt.Tuner):
                 self.pre_create_trial()
                 trial = self.oracle.create_trial(self.tuner_id)
                 if trial.status == _STATUS.STOPPED:
-                    break
+                    if not self.oracle.is_awaited():
+                        break
+                    time.sleep(_WAIT)
+                    continue
                 self.on_trial_begin(trial)
                 self._try_run_and_update_trial(trial, *fit_args, **fit_kwargs)
                 self.on_trial_end(trial)
@@ -197,14 +211,13 @@ class OptunaTuner(kt.Tuner):
         best = BestWeights(self.oracle.objectives[0])
         given = fit_kwargs.pop("callbacks", None) or []
         results = []
+        ends = [] if self.trial_timeout is None else [StopAfter(self.trial_timeout)]
         for execution in range(self.executions_per_trial):
             self._begin_execution(trial, execution)
             kept = [*self._deepcopy_callbacks(list(given)), best]
             pause = Pause(Path(self.get_trial_dir(trial.trial_id)), kept)
             callbacks = [*kept, ReportAndPrune(self.oracle, trial, pause.save if self.oracle.pauses else None)]
-            if self.trial_timeout is not None:
-                callbacks.insert(0, StopAfter(self.trial_timeout))
-            arguments = {**fit_kwargs, "callbacks": callbacks}
+            arguments = {**fit_kwargs, "callbacks": [*ends, *callbacks]}
             if trial.hyperparameters.continues is not None:
                 results.append(self._continue(trial, pause, fit_args, arguments))
             else:
