@@ -5,10 +5,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from keras_neural_opt.cli import _bench, _list, _plot_schedule, _quickstart
+from keras_neural_opt.cli import _bench, _list, _plot_schedule, _quickstart, _tune, _worker
 from keras_neural_opt.cli._backend import BACKENDS, use_backend
 
-_COMMANDS = {"quickstart": _quickstart, "list": _list, "bench": _bench, "plot-schedule": _plot_schedule}
+_COMMANDS = {
+    "quickstart": _quickstart,
+    "list": _list,
+    "bench": _bench,
+    "plot-schedule": _plot_schedule,
+    "tune": _tune,
+    "worker": _worker,
+}
+_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows the command's name; by default what the process was started with.
 
     Returns:
-        The exit status: 0, or 1 for an error, which is printed.
+        The exit status: 0, 1 for an error, which is printed, or 130 where the user stopped it.
     """
     parser = argparse.ArgumentParser(prog="keras-neural-opt", description="Optimizers for Keras 3.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -41,4 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, RuntimeError, ValueError, ModuleNotFoundError) as error:
         print(f"keras-neural-opt: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        hint = ": the same command goes on where it was" if options.run in (_tune.run, _worker.run) else ""
+        print(f"keras-neural-opt: stopped{hint}", file=sys.stderr)
+        return _INTERRUPTED
     return 0
