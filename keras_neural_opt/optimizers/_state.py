@@ -111,7 +111,7 @@ def load(optimizer: Any, store: Any) -> None:
     if manifest["class"] != type(optimizer).__name__:
         _refuse(optimizer, f"the state was saved by {manifest['class']}")
     if not manifest["variables"] and optimizer._trainable_variables and int(optimizer._iterations.numpy()) == 0:
-        # Keras builds the optimizer of a model that it loads, also where the saved one was not built: nothing is missing.
+        # Keras builds the optimizer of a model that it loads, even if the saved one was not built: nothing is missing.
         return
     if manifest["variables"] and not optimizer.built:
         optimizer.restore_when_built(manifest, arrays)
