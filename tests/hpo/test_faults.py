@@ -13,7 +13,7 @@ from keras_neural_opt.benchmarks._search_models import Bowl
 from keras_neural_opt.hpo import _records as records
 from keras_neural_opt.hpo._heartbeat import Observer
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.backend_free]
 
 
 def test_killed_workers_lose_a_trial_each_at_most_and_delay_nobody(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import pytest
 from keras_neural_opt.hpo import _gp
 from tests.oracles import gaussian_process as oracle
 
+pytestmark = pytest.mark.backend_free
+
 CATEGORICAL = np.array([False, True, False, True])
 
 

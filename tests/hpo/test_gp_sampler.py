@@ -15,6 +15,8 @@ from keras_neural_opt.hpo._gp_search import Acquisition
 from keras_neural_opt.hpo._gp_space import ConditionalSpace, Parameter
 from keras_neural_opt.hpo._gp_values import losses, warped
 
+pytestmark = pytest.mark.backend_free
+
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 

@@ -9,7 +9,7 @@ from keras_neural_opt.hpo import HardenedTuner
 from tests.hpo import test_keras_tuner_defects as defects
 from tests.hpo.small import DATA, Plain, build
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.backend_free]
 
 
 class Hardened(HardenedTuner, kt.RandomSearch):

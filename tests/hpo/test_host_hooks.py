@@ -18,6 +18,8 @@ from optuna.storages.journal._storage import JournalOperation
 
 from tests.hpo.small import DATA, build
 
+pytestmark = pytest.mark.backend_free
+
 SPACE = {"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)}
 
 

@@ -22,6 +22,8 @@ from tests.hpo.small import DATA, Plain, build
 
 # KerasTuner warns of its own old calls.
 pytestmark = pytest.mark.filterwarnings("ignore")
+if BACKEND != "tensorflow":  # on which T1 depends
+    pytestmark = [pytestmark, pytest.mark.backend_free]
 
 Maker = Callable[..., Any]
 

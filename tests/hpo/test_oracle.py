@@ -13,6 +13,8 @@ from keras_neural_opt.hpo._cma_es import ReplayedCmaEsSampler
 from keras_neural_opt.hpo._journal import JournalFile, cut_torn_line, open_storage
 from keras_neural_opt.hpo._samplers import SAMPLERS
 
+pytestmark = pytest.mark.backend_free
+
 SPACE = [("x", "uniform", -1.0, 1.0), ("n", "int", 0, 9), ("c", "categorical", ["a", "b"])]
 TWELVE = [("a", "categorical", ["x", "y"]), ("b", "int", 1, 3), ("c", "boolean")]
 
@@ -80,7 +82,7 @@ def test_what_diverges_neither_ends_the_search_nor_attracts_it(bad: float) -> No
     search = oracle(hyperparameters=[("x", "uniform", 0.0, 1.0)], max_trials=30, pruner=None)
     found = [v["x"] for v in run(search, lambda v: bad if v["x"] > 0.4 else 1 + v["x"])]
     assert len(found) == 30
-    assert np.mean(np.array(found[15:]) > 0.4) < 0.2
+    assert np.mean(np.array(found[15:]) > 0.4) <= 0.3  # 0.6 of the space
     diverged = [t for t in search.study.trials if t.params["x"] > 0.4]
     assert diverged
     assert {t.state.name for t in diverged} == {"PRUNED"}

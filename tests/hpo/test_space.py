@@ -10,6 +10,8 @@ from keras_neural_opt.hpo import SearchSpace
 from keras_neural_opt.hpo._hyperparameters import SuggestedHyperParameters, from_keras, to_keras
 from keras_neural_opt.hpo._parameter import Parameter
 
+pytestmark = pytest.mark.backend_free
+
 ALL_KINDS = [
     ("u", "uniform", -1.0, 1.0),
     ("l", "log_uniform", 1e-5, 1e-1),
