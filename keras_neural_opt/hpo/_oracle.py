@@ -4,14 +4,12 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras_tuner as kt
-import numpy as np
 import optuna
 from keras_tuner.src.engine import trial as kt_trial
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from keras_neural_opt._core.arguments import check_arguments, integer, optional
@@ -21,7 +19,6 @@ from keras_neural_opt.hpo._constraints import constraints_of, feasible
 from keras_neural_opt.hpo._halving import SuccessiveHalving, bracket_of, rung_of
 from keras_neural_opt.hpo._heartbeat import Observer, Pulse
 from keras_neural_opt.hpo._hyperparameters import SuggestedHyperParameters, declared_space
-from keras_neural_opt.hpo._journal import open_storage
 from keras_neural_opt.hpo._measured import best_step, check_measured, curves, objective_values
 from keras_neural_opt.hpo._objectives import objectives_of, undominated
 from keras_neural_opt.hpo._owners import this_process
@@ -30,16 +27,15 @@ from keras_neural_opt.hpo._proposals import SpaceSampler, exhausted
 from keras_neural_opt.hpo._pruners import pruning
 from keras_neural_opt.hpo._samplers import sampler_maker
 from keras_neural_opt.hpo._space import SearchSpace
+from keras_neural_opt.hpo._stored_search import StoredSearch
 from keras_neural_opt.hpo._view import hyperparameters_of, number_of, trial_id, view
-from keras_neural_opt.hpo._warm_start import findings
 
 _STATUS = kt_trial.TrialStatus
 _OF_KERASTUNER = ("_display", "_run_times", "_id_to_hash", "trials", "ongoing_trials")
 _OF_THIS_PROCESS = ("_lock", "_running", "_observer", *_OF_KERASTUNER)
-_STATES = {"min": StudyDirection.MINIMIZE, "max": StudyDirection.MAXIMIZE}
 
 
-class OptunaOracle(kt.Oracle):
+class OptunaOracle(StoredSearch, kt.Oracle):
     """Lets any sampler and pruner of Optuna drive KerasTuner's tuners.
 
     The study's storage is the only record of the search: what KerasTuner shows is read from it. Proposals depend on the
@@ -125,14 +121,6 @@ class OptunaOracle(kt.Oracle):
         self._observer = Observer()
         self.ongoing_trials: dict[str, Any] = {}
 
-    @property
-    def study(self) -> optuna.Study:
-        """The study, which the first use opens."""
-        with self._lock:
-            if self._study is None:
-                self._open()
-            return self._study
-
     def __getstate__(self) -> dict[str, Any]:
         # What a worker needs; the rest is of this process, or read from the storage.
         kept = {name: value for name, value in vars(self).items() if name not in _OF_THIS_PROCESS}
@@ -147,89 +135,6 @@ class OptunaOracle(kt.Oracle):
     def pauses(self) -> bool:
         """Whether trials are paused, and some of them go on."""
         return self._halving is not None
-
-    def use_storage(self, where: Any) -> None:
-        """Use the storage at that place, unless another was chosen or is open."""
-        if self._storage is None and self._study is None:
-            self._storage = where
-
-    def space(self) -> SearchSpace:
-        """Return the space known so far."""
-        space = records.remembered(self.study)
-        # What the labels stand for is in the program alone.
-        declared = self._declared.by_key()
-        space.parameters = [declared.get(p.key, p) for p in space]
-        return space
-
-    def _open(self) -> None:
-        directions = [_STATES[each.direction] for each in self.objectives]
-        study = optuna.create_study(
-            storage=open_storage(self._storage),
-            study_name=self.study_name,
-            directions=directions,
-            pruner=self._pruner,
-            load_if_exists=True,
-        )
-        wanted = {"objectives": self.directions, "space": {p.key: p.to_json() for p in self._declared}}
-        known = records.settings(study)
-        for name, value in wanted.items():
-            if known and known[name] != value:
-                raise ValueError(
-                    f"OptunaOracle.{name} must be those of the study {self.study_name!r}, which exists:"
-                    f" {known[name]}; received {value}. Choose another name, or overwrite it"
-                )
-        if known and self.seed not in (None, known["seed"]):
-            raise ValueError(
-                f"OptunaOracle.seed must be that of the study {self.study_name!r}, {known['seed']};"
-                f" received {self.seed}"
-            )
-        self.seed = known["seed"] if known else self.seed
-        if self.seed is None:
-            self.seed = int(np.random.SeedSequence().generate_state(1)[0] >> 1)
-        if not known:
-            for parameter in self._declared:
-                records.remember(study, parameter)
-            study.set_user_attr(records.SETTINGS, json.dumps({**wanted, "seed": self.seed}))
-        self._study = study
-
-    def begin_with(self, points: Sequence[Mapping[str, Any]]) -> None:
-        """Try these values by name first; a search that is continued has done so.
-
-        Raises:
-            ValueError: A point has a name or a value that the space does not have.
-        """
-        drawn = [self.space().drawn(point) for point in points]
-        for point in drawn:
-            self.study.enqueue_trial(point, skip_if_exists=True)
-
-    def learn_from(self, earlier: Any) -> None:
-        """Let the sampler know what an earlier search found; a search that is continued knows it.
-
-        Args:
-            earlier: A `SearchResult`, the folder of a KerasTuner project, or a list of pairs of values by name and
-                objective. What the space does not have is left out: it must have been declared.
-
-        Raises:
-            ValueError: It is none of these, or has nothing of the space.
-        """
-        found = findings(earlier)
-        if any(records.EARLIER in t.user_attrs for t in self.study.get_trials(deepcopy=False)):
-            return
-        space = self.space()
-        known = {p.name: p for p in space}
-        pairs = [({n: v for n, v in values.items() if n in known and known[n].accepts(v)}, y) for values, y in found]
-        pairs = [(values, y) for values, y in pairs if values and len(y) == len(self.objectives)]
-        if not pairs:
-            raise ValueError(f"OptunaOracle.warm_start must have values of {sorted(known) or 'a declared space'}")
-        for values, objectives in pairs:
-            drawn = space.drawn(values)
-            distributions = {key: p.distribution for key, p in space.by_key().items() if key in drawn}
-            attributes = {records.EARLIER: True}
-            self.study.add_trial(
-                optuna.create_trial(
-                    values=list(objectives), params=drawn, distributions=distributions, user_attrs=attributes
-                )
-            )
 
     def create_trial(self, tuner_id: str) -> Any:
         """Return the next trial; one whose status is `STOPPED` says that the search has ended."""
@@ -417,9 +322,6 @@ class OptunaOracle(kt.Oracle):
 
     def _stored(self, number: int) -> FrozenTrial:
         return self.study.get_trials(deepcopy=False)[number]
-
-    def _counted(self) -> list[FrozenTrial]:
-        return [t for t in self.study.get_trials(deepcopy=False) if records.counts(t)]
 
     def _has_ended(self, trials: list[FrozenTrial]) -> bool:
         if self.max_trials is not None and sum(map(records.begins, trials)) >= self.max_trials:
