@@ -22,6 +22,8 @@ PYTEST_ARGS ?=
 QUICKSTART_ARGS ?=
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+# The matrices that NumPy and SciPy factor in tests are small: threads would only wait for each other.
+export OPENBLAS_NUM_THREADS ?= 1
 
 .PHONY: help quickstart test lint format docs tutorials ci clean
 

@@ -17,10 +17,10 @@ class SuggestedHyperParameters(kt.HyperParameters):
     """Hyperparameters whose values an oracle draws at the first time that they are asked for.
 
     Args:
-        suggest: Returns the value of a parameter that has none yet.
+        suggest: Returns the value of a parameter that has none yet; it is told the default, too.
     """
 
-    def __init__(self, suggest: Callable[[Parameter], Any] | None = None) -> None:
+    def __init__(self, suggest: Callable[[Parameter, Any], Any] | None = None) -> None:
         super().__init__()
         self._suggest = suggest
         self._objects: dict[str, Mapping[str, Any]] = {}
@@ -54,7 +54,7 @@ class SuggestedHyperParameters(kt.HyperParameters):
         if self._suggest is not None and hp.name not in self.values and self.is_active(hp):
             parameter = from_keras(hp)
             if parameter is not None:
-                self.values[hp.name] = self._suggest(parameter)
+                self.values[hp.name] = self._suggest(parameter, hp.default)
         return super()._register(hp, overwrite)
 
 

@@ -12,7 +12,7 @@ import optuna
 from keras_tuner.src.engine import trial as kt_trial
 from optuna.trial import FrozenTrial, TrialState
 
-from keras_neural_opt._core.arguments import check_arguments, integer, optional
+from keras_neural_opt._core.arguments import check_arguments, flag, integer, optional
 from keras_neural_opt.hpo import _lost as lost
 from keras_neural_opt.hpo import _records as records
 from keras_neural_opt.hpo._constraints import constraints_of, feasible
@@ -54,6 +54,8 @@ class OptunaOracle(StoredSearch, kt.Oracle):
             the model asks for them. Defaults to None: all are.
         patience: End after that many trials without a new best, >= 1. Defaults to None: never.
         seed: Where the random numbers begin, from 0 to 2147483647. Defaults to None: anywhere, or as in the study.
+        allow_new_entries: Whether the model may ask for what was not declared. Defaults to True.
+        tune_new_entries: Whether what it asks for is then varied, or has its default. Defaults to True.
         max_retries_per_trial: How often a trial that raised an error is run again, >= 0. Defaults to 0.
         max_consecutive_failed_trials: End with an error after that many trials in a row that raised one, >= 1.
             Defaults to 10. Trials that diverge do not count.
@@ -82,6 +84,8 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         hyperparameters: Any = None,
         patience: int | None = None,
         seed: int | None = None,
+        allow_new_entries: bool = True,
+        tune_new_entries: bool = True,
         max_retries_per_trial: int = 0,
         max_consecutive_failed_trials: int = 10,
         constraints: Mapping[str, tuple[str, float]] | None = None,
@@ -93,6 +97,8 @@ class OptunaOracle(StoredSearch, kt.Oracle):
             max_trials=optional(integer(max_trials, 1)),
             patience=optional(integer(patience, 1)),
             seed=optional(integer(seed, 0, 2**31 - 1)),
+            allow_new_entries=flag(allow_new_entries),
+            tune_new_entries=flag(tune_new_entries),
             max_retries_per_trial=integer(max_retries_per_trial, 0),
             max_consecutive_failed_trials=integer(max_consecutive_failed_trials, 1),
         )
@@ -114,6 +120,7 @@ class OptunaOracle(StoredSearch, kt.Oracle):
             max_retries_per_trial=max_retries_per_trial,
             max_consecutive_failed_trials=max_consecutive_failed_trials,
         )
+        self.allow_new_entries, self.tune_new_entries = allow_new_entries, tune_new_entries
         self.seed, self._storage, self.study_name = seed, storage, study_name
         self._lock = threading.RLock()
         self._study: optuna.Study | None = None
@@ -199,8 +206,14 @@ class OptunaOracle(StoredSearch, kt.Oracle):
             for step, value in enumerate(values):
                 shown.metrics.metrics[name].update(value, step)
 
-    def _suggester(self, trial: optuna.Trial) -> Callable[[Parameter], Any]:
-        def suggest(parameter: Parameter) -> Any:
+    def _suggester(self, trial: optuna.Trial) -> Callable[[Parameter, Any], Any]:
+        def suggest(parameter: Parameter, default: Any) -> Any:
+            if not self.allow_new_entries:
+                raise kt.errors.FatalRuntimeError(
+                    f"the model must ask for hyperparameters that were declared; it asked for {parameter.name!r}"
+                )
+            if not self.tune_new_entries:
+                return default
             with self._lock:
                 if parameter.key not in records.remembered(self.study).by_key():
                     records.remember(self.study, parameter)

@@ -14,7 +14,7 @@ import numpy as np
 from keras_tuner.src.engine import trial as kt_trial
 from keras_tuner.src.engine import tuner_utils
 
-from keras_neural_opt._core.arguments import check_arguments, flag, integer, optional, positive
+from keras_neural_opt._core.arguments import check_arguments, flag, integer, optional, positive, refuse_unknown
 from keras_neural_opt._core.files import write_atomic
 from keras_neural_opt.hpo._derived import write_derived
 from keras_neural_opt.hpo._memory import forget_models, quick_collection
@@ -26,6 +26,7 @@ from keras_neural_opt.hpo._trial_weights import load_weights, save_weights
 from keras_neural_opt.hpo._workers import Workers
 
 _STATUS = kt_trial.TrialStatus
+_OF_KERASTUNER = ("optimizer", "loss", "metrics", "max_model_size", "distribution_strategy", "tuner_id")
 # Seconds between two looks at what others still run, which may be lost.
 _WAIT = 0.5
 
@@ -48,6 +49,10 @@ class OptunaTuner(kt.Tuner):
         patience: As of `OptunaOracle`.
         seed: As of `OptunaOracle`; given, each execution also begins with random numbers of its own that can be drawn
             again.
+        allow_new_entries: As of `OptunaOracle`.
+        tune_new_entries: As of `OptunaOracle`.
+        max_retries_per_trial: As of `OptunaOracle`.
+        max_consecutive_failed_trials: As of `OptunaOracle`.
         executions_per_trial: Trainings of each configuration, whose metrics are averaged, >= 1. Defaults to 1.
         trial_timeout: Seconds after which a trial fails, > 0. Defaults to None: never.
         time_limit: Seconds after which no trial begins, > 0. Defaults to None: none.
@@ -89,6 +94,10 @@ class OptunaTuner(kt.Tuner):
         hyperparameters: Any = None,
         patience: int | None = None,
         seed: int | None = None,
+        allow_new_entries: bool = True,
+        tune_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 10,
         executions_per_trial: int = 1,
         trial_timeout: float | None = None,
         time_limit: float | None = None,
@@ -99,6 +108,12 @@ class OptunaTuner(kt.Tuner):
         **kwargs: Any,
     ) -> None:
         refuse_chief()
+        refuse_unknown(self, OptunaTuner, {name: kwargs[name] for name in kwargs if name not in _OF_KERASTUNER})
+        if hypermodel is not None and not callable(hypermodel) and not isinstance(hypermodel, kt.HyperModel):
+            raise ValueError(
+                "OptunaTuner.hypermodel must be a function of hyperparameters or a keras_tuner.HyperModel;"
+                f" received {hypermodel!r}"
+            )
         checked_name("OptunaTuner.project_name", project_name)
         check_arguments(
             "OptunaTuner",
@@ -109,7 +124,18 @@ class OptunaTuner(kt.Tuner):
         )
         if oracle is None:
             oracle = OptunaOracle(
-                objective, max_trials, sampler, pruner, hyperparameters, patience, seed, storage=storage
+                objective,
+                max_trials,
+                sampler,
+                pruner,
+                hyperparameters,
+                patience,
+                seed,
+                allow_new_entries,
+                tune_new_entries,
+                max_retries_per_trial,
+                max_consecutive_failed_trials,
+                storage=storage,
             )
         if oracle.pauses and executions_per_trial > 1:
             raise ValueError(

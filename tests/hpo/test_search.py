@@ -251,3 +251,16 @@ def test_bad_calls_are_refused_before_a_folder_is_made(what: Any, options: dict,
     with pytest.raises(ValueError, match=error):
         search(what, tmp_path / "new", **options)
     assert not (tmp_path / "new").exists()
+
+
+def test_the_best_is_trained_again_on_all_data(tmp_path: Path) -> None:
+    far = (X + 3, 2 * (X + 3))
+    result = search(line(), tmp_path, validation=far, epochs=3, batch_size=8)
+    model = result.retrain()
+    assert rates(model) == pytest.approx(result.best_hyperparameters["learning_rate"])
+    best_epoch = int(np.argmin(result.best_trial.history["val_loss"]))
+    assert int(model.optimizer.iterations) == 8 * (best_epoch + 1)  # 64 samples in batches of 8
+    assert model.evaluate(*far, verbose=0) < result.best_value
+    result.tuner.hypermodel = None
+    with pytest.raises(ValueError, match="a tuner of your own"):
+        result.retrain()

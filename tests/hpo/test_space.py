@@ -199,7 +199,7 @@ def test_kerastuner_shows_what_it_had(hp: object) -> None:
 def test_what_a_model_asks_for_is_drawn_once_and_the_rest_is_kerastuners() -> None:
     asked = []
 
-    def suggest(parameter: Parameter) -> object:
+    def suggest(parameter: Parameter, default: object) -> object:
         asked.append(parameter.key)
         return parameter.value(parameter.choices()[-1])
 

@@ -216,26 +216,27 @@ def test_kerastuners_chief_is_refused(variable: str, tmp_path: Path, monkeypatch
 
 
 def test_two_searches_on_one_project_join_knowingly_or_not_at_all(tmp_path: Path) -> None:
-    class Other(keras.callbacks.Callback):
-        def __deepcopy__(self, memo: object) -> "Other":
-            return self
-
-        def on_train_begin(self, logs: dict | None = None) -> None:
-            with pytest.raises(RuntimeError, match=r"another search is at work .* search\(join=True\)"):
-                search(tuner(tmp_path))
-            if not joined:
-                joined.append(1)
-                search(tuner(tmp_path, max_trials=2), join=True)
-
-    joined: list[int] = []
-    made = search(tuner(tmp_path, max_trials=2), callbacks=[Other()])
-    assert joined
-    assert [t.state.name for t in made.oracle.study.trials] == ["COMPLETE"] * 2
+    first = tuner(tmp_path, max_trials=2)
+    with first.project.alone():
+        with pytest.raises(RuntimeError, match=r"another search is at work .* search\(join=True\)"):
+            search(tuner(tmp_path, max_trials=2))
+        assert not first.oracle.study.trials
+        search(tuner(tmp_path, max_trials=2), join=True)
+    assert [t.state.name for t in first.oracle.study.trials] == ["COMPLETE"] * 2
 
 
 def test_a_declared_space_wins_over_the_models(tmp_path: Path) -> None:
     made = search(tuner(tmp_path, hyperparameters=[("rate", "categorical", [0.03])], max_trials=5))
     assert [t.params for t in made.oracle.study.trials] == [{"rate": 0.03}]
+
+
+def test_what_was_not_declared_may_be_refused_or_left_alone(tmp_path: Path) -> None:
+    space = [("other", "uniform", 0, 1)]
+    with pytest.raises(RuntimeError, match="must ask for hyperparameters that were declared; it asked for 'rate'"):
+        search(tuner(tmp_path / "a", hyperparameters=space, allow_new_entries=False))
+    made = search(tuner(tmp_path / "b", hyperparameters=space, tune_new_entries=False))
+    assert {tuple(t.params) for t in made.oracle.study.trials} == {("other",)}
+    assert len({t.value for t in made.oracle.study.trials}) == 1
 
 
 def test_an_oracle_can_be_given(tmp_path: Path) -> None:
@@ -253,6 +254,9 @@ BAD_ARGUMENTS = [
     ({"overwrite": 1}, "overwrite must be"),
     ({"max_trials": 0}, "max_trials must be"),
     ({"sampler": "bayesain"}, r"did you mean bayesian\?"),
+    ({"hypermodel": 3}, "hypermodel must be a function"),
+    ({"max_trails": 3}, r"max_trails must be an argument of OptunaTuner; received 3; did you mean max_trials\?"),
+    ({"allow_new_entries": 1}, "allow_new_entries must be"),
 ]
 
 
