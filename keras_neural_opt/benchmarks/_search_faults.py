@@ -21,12 +21,11 @@ PARTS: dict[str, Callable[[Path], dict[str, Any]]] = {
 }
 
 
-def search_faults(parts: Sequence[str] = (), advance: Callable[[], Any] = lambda: None) -> dict[str, Any]:
+def search_faults(parts: Sequence[str] = ()) -> dict[str, Any]:
     """Kill workers of a search a hundred times; measure the speed of four, the records' cost and the memory.
 
     Args:
         parts: Which of `"kills"`, `"speed"`, `"bookkeeping"` and `"memory"`. Defaults to all.
-        advance: Called after each part.
 
     Returns:
         A record for `write_record`: a result a part, each with the machine's load when it began, since other programs
@@ -50,5 +49,4 @@ def search_faults(parts: Sequence[str] = (), advance: Callable[[], Any] = lambda
         load = os.getloadavg()[0]
         with tempfile.TemporaryDirectory() as folder:
             results[name] = {"load_average": round(load, 1), **PARTS[part](Path(folder))}
-        advance()
     return {"benchmark": "search_faults", "results": results}

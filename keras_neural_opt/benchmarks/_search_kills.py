@@ -17,7 +17,7 @@ from keras_neural_opt.hpo import OptunaOracle, OptunaTuner
 from keras_neural_opt.hpo import _records as records
 from keras_neural_opt.hpo._owners import is_gone
 
-_SECONDS = 0.01
+_SECONDS = 0.03
 
 
 def tuner_in(

@@ -6,22 +6,26 @@ from typing import Any
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure, print a table, write the file; parts of it that were not measured stay."""
+    """Measure, print a table a part, write the file; parts of it that were not measured stay."""
     from rich.console import Console
 
     from keras_neural_opt.benchmarks import search_faults, write_record
+    from keras_neural_opt.benchmarks._search_faults import PARTS
     from keras_neural_opt.cli._bench_train import progress_bar
 
     console = Console()
+    parts = options.task or list(PARTS)
     with progress_bar(console) as progress:
-        bar = progress.add_task("search", total=len(options.task) or None)
-        record = search_faults(options.task, lambda: progress.advance(bar))
-    console.print(faults_table(record["results"]))
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        before = json.loads(options.out.read_text())["results"] if options.out.exists() else {}
-        path = write_record(options.out, {**record, "results": {**before, **record["results"]}})
-        console.print(f"figures: {path}", soft_wrap=True, highlight=False)
+        bar = progress.add_task("search", total=len(parts))
+        for part in parts:
+            record = search_faults([part])
+            progress.advance(bar)
+            console.print(faults_table(record["results"]))
+            if options.out:
+                options.out.parent.mkdir(parents=True, exist_ok=True)
+                before = json.loads(options.out.read_text())["results"] if options.out.exists() else {}
+                path = write_record(options.out, {**record, "results": {**before, **record["results"]}})
+                console.print(f"figures: {path}", soft_wrap=True, highlight=False)
 
 
 def faults_table(results: dict[str, Any]) -> Any:

@@ -28,12 +28,12 @@ def lines_of(tuner: OptunaTuner) -> dict[float, tuple[str, str | None]]:
 def test_each_fault_is_a_failed_trial_and_the_search_goes_on(tmp_path: Path) -> None:
     points = [{"x": x} for x in (0.1, 0.95, 0.5, 0.3, 0.7, 0.8)]
     model = Faulty(tmp_path / "notes")
-    tuner = tuner_in(tmp_path, model, len(points), space=[("x", "uniform", 0.0, 1.0)], trial_timeout=10.0)
+    tuner = tuner_in(tmp_path, model, len(points), space=[("x", "uniform", 0.0, 1.0)], trial_timeout=20.0)
     tuner.oracle.begin_with(points)
     tuner.search(workers=2, verbose=0)
     assert lines_of(tuner) == {
         0.1: ("FAIL", "its process ended in each of 2 runs"),
-        0.3: ("FAIL", "the trial took longer than trial_timeout=10.0 seconds"),
+        0.3: ("FAIL", "the trial took longer than trial_timeout=20.0 seconds"),
         0.5: ("FAIL", "OSError: no such luck"),
         0.7: ("COMPLETE", None),
         0.8: ("COMPLETE", None),
