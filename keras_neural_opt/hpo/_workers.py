@@ -12,6 +12,7 @@ from typing import Any
 
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
 
 from keras_neural_opt.hpo import _lost as lost
 from keras_neural_opt.hpo import _records as records
@@ -63,6 +64,7 @@ class Workers:
         self._team: list[_Worker] = []
         self._began: dict[int, float] = {}
         self._stillborn, self._done = 0, False
+        self._shown = {t.number for t in self._ended()}
 
     def search(self) -> None:
         """Search until the workers say that it has ended.
@@ -75,8 +77,10 @@ class Workers:
             while self._team and not self._is_over():
                 wait([worker.process.sentinel for worker in self._team], timeout=_TICK)
                 self._tend()
+                self._show()
         finally:
             self._dismiss()
+            self._show()
             self._oracle.reload()
 
     def _started(self, place: int) -> _Worker:
@@ -118,6 +122,18 @@ class Workers:
                 " and what it searches must be importable"
             )
         self._team.append(self._started(worker.place))
+
+    def _ended(self) -> list[FrozenTrial]:
+        return [t for t in self._study.get_trials(deepcopy=False) if t.state.is_finished() and records.counts(t)]
+
+    def _show(self) -> None:
+        """Say how trials ended since the last time, as far as the user wants to know."""
+        for trial in self._ended() if self._verbose else []:
+            if trial.number not in self._shown:
+                self._shown.add(trial.number)
+                values = ", ".join(f"{value:.6g}" for value in trial.values or ())
+                what = trial.user_attrs.get(records.REASON) or values
+                Console().print(f"trial {trial.number}: {what}", highlight=False, soft_wrap=True)
 
     def _is_over(self) -> bool:
         """Whether a worker found that the search has ended, and none has a trial left: others may still be starting."""

@@ -25,12 +25,17 @@ def lines_of(tuner: OptunaTuner) -> dict[float, tuple[str, str | None]]:
 
 
 @pytest.mark.slow
-def test_each_fault_is_a_failed_trial_and_the_search_goes_on(tmp_path: Path) -> None:
-    points = [{"x": x} for x in (0.1, 0.95, 0.5, 0.3, 0.7, 0.8)]
+def test_each_fault_is_a_failed_trial_and_the_search_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    points = [{"x": x} for x in (0.7, 0.95, 0.5, 0.8, 0.1, 0.3)]
     model = Faulty(tmp_path / "notes")
     tuner = tuner_in(tmp_path, model, len(points), space=[("x", "uniform", 0.0, 1.0)], trial_timeout=20.0)
     tuner.oracle.begin_with(points)
-    tuner.search(workers=2, verbose=0)
+    tuner.search(workers=2)
+    printed = capsys.readouterr().out
+    assert printed.count("trial ") == len(points) + 1  # The reason of one has the word, too.
+    assert "OSError: no such luck" in printed
     assert lines_of(tuner) == {
         0.1: ("FAIL", "its process ended in each of 2 runs"),
         0.3: ("FAIL", "the trial took longer than trial_timeout=20.0 seconds"),
