@@ -4,6 +4,7 @@ from keras_neural_opt.hpo._gp_sampler import GaussianProcessSampler
 from keras_neural_opt.hpo._halving import Hyperband, SuccessiveHalving
 from keras_neural_opt.hpo._hardened import HardenedTuner
 from keras_neural_opt.hpo._oracle import OptunaOracle
+from keras_neural_opt.hpo._plots import SearchPlots
 from keras_neural_opt.hpo._population import PopulationBasedTuner
 from keras_neural_opt.hpo._report_and_prune import ReportAndPrune
 from keras_neural_opt.hpo._result import SearchedTrial, SearchResult
@@ -18,6 +19,7 @@ __all__ = [
     "OptunaTuner",
     "PopulationBasedTuner",
     "ReportAndPrune",
+    "SearchPlots",
     "SearchResult",
     "SearchSpace",
     "SearchedTrial",

@@ -1,11 +1,15 @@
 """What a search gives back: everything is read from the study, so an earlier search can be looked at, too."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from keras_neural_opt._core.files import write_atomic
 from keras_neural_opt.hpo import _records as records
+from keras_neural_opt.hpo._plots import SearchPlots
 from keras_neural_opt.hpo._space import SearchSpace
 from keras_neural_opt.hpo._view import trial_id
 
@@ -29,6 +33,7 @@ class SearchedTrial:
         reason: Why it did not complete, or None.
         history: Each metric after each epoch.
         seconds: How long it took, or None while it runs.
+        best_epoch: The epoch of its values, from 1, or None where it did not complete or reported none.
     """
 
     number: int
@@ -38,6 +43,7 @@ class SearchedTrial:
     reason: str | None
     history: dict[str, list[float]]
     seconds: float | None
+    best_epoch: int | None = None
 
 
 def searched_trial(trial: FrozenTrial, space: SearchSpace) -> SearchedTrial:
@@ -52,7 +58,24 @@ def searched_trial(trial: FrozenTrial, space: SearchSpace) -> SearchedTrial:
         reason,
         records.history(trial),
         trial.user_attrs.get(records.SECONDS),
+        _best_epoch(trial),
     )
+
+
+def _best_epoch(trial: FrozenTrial) -> int | None:
+    step = trial.user_attrs.get(records.BEST_STEP)
+    return None if step is None or trial.state != TrialState.COMPLETE else int(step) + 1
+
+
+_ROW = ("number", "state", "reason", "best_epoch", "seconds")
+
+
+def _row(trial: SearchedTrial, objectives: list[str]) -> dict[str, Any]:
+    return {
+        **{name: getattr(trial, name) for name in _ROW},
+        **dict(zip(objectives, trial.values or [None] * len(objectives), strict=True)),
+        **{f"hyperparameters.{name}": value for name, value in trial.hyperparameters.items()},
+    }
 
 
 class SearchResult:
@@ -111,6 +134,42 @@ class SearchResult:
     def best_value(self) -> float:
         """The first objective of the best trial."""
         return self.best_trial.values[0]  # type: ignore[index]
+
+    @property
+    def plot(self) -> SearchPlots:
+        """Its pictures: `plot.history()`, `importance`, `parallel`, `slice`, `contour`, `pareto`, `learning_curves`."""
+        return SearchPlots(self)
+
+    def to_html(self, path: str | os.PathLike[str]) -> Path:
+        """Write a report: one file, which asks the network for nothing and runs no script.
+
+        Args:
+            path: The file; its folder must exist.
+
+        Returns:
+            The path written.
+        """
+        from keras_neural_opt.hpo._search_report import search_page
+
+        return write_atomic(path, search_page(self))
+
+    def to_dataframe(self) -> Any:
+        """Return a `pandas.DataFrame` with a row for each trial.
+
+        Its columns are the trial's number (the index), state, reason, best epoch and seconds, each objective, and each
+        hyperparameter as `hyperparameters.NAME`; what a trial does not have is missing.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError("SearchResult.to_dataframe needs pandas: pip install pandas") from error
+        objectives = [each.name for each in self.oracle.objectives]
+        rows = [_row(trial, objectives) for trial in self.trials]
+        columns = list(dict.fromkeys([*_ROW, *objectives, *(name for row in rows for name in row)]))
+        return pd.DataFrame(rows, columns=columns).set_index("number")
 
     def best_model(self) -> Any:
         """Return the model of the best trial, with the weights of its best epoch.

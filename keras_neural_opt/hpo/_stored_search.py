@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 
 from keras_neural_opt.hpo import _records as records
 from keras_neural_opt.hpo._journal import open_storage
+from keras_neural_opt.hpo._quiet import without_news
 from keras_neural_opt.hpo._space import SearchSpace
 from keras_neural_opt.hpo._warm_start import findings
 
@@ -52,6 +53,7 @@ class StoredSearch:
         space.parameters = [declared.get(p.key, p) for p in space]
         return space
 
+    @without_news()
     def _open(self) -> None:
         directions = [_STATES[each.direction] for each in self.objectives]
         study = optuna.create_study(
@@ -83,6 +85,7 @@ class StoredSearch:
             study.set_user_attr(records.SETTINGS, json.dumps({**wanted, "seed": self.seed}))
         self._study = study
 
+    @without_news()
     def begin_with(self, points: Sequence[Mapping[str, Any]]) -> None:
         """Try these values by name first; a search that is continued has done so.
 

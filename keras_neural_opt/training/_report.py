@@ -1,5 +1,7 @@
 """Self-contained HTML pages."""
 
+import base64
+import hashlib
 import html
 import io
 import re
@@ -14,8 +16,12 @@ if TYPE_CHECKING:
 
     from keras_neural_opt.training._result import TrainingResult
 
-# No script, no request: the page is what it is, whatever a name in it contains.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+# No script, no request: the page is what it is, whatever a name in it contains. Drawings have their colours in style
+# attributes, and colour bars as images in themselves.
+_POLICY = (
+    "default-src 'none'; img-src data:; style-src {hashes}; style-src-attr 'unsafe-inline'; base-uri 'none';"
+    " form-action 'none'"
+)
 
 _STYLE = """
 :root { color-scheme: light dark; --text: #1b1f24; --soft: #5b6470; --line: #d9dee4; --page: #fff; }
@@ -30,6 +36,7 @@ h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; }
 p { margin: .4rem 0; max-width: 46rem; }
 .soft, caption { color: var(--soft); }
 figure { margin: 0; max-width: 46rem; }
+figure.wide { max-width: none; }
 figure svg { width: 100%; height: auto; display: block; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
@@ -43,17 +50,29 @@ th:first-child, td:first-child { text-align: left; }
 
 # A colour that no figure uses; in the page it becomes the colour of the text, in light and dark mode.
 _TEXT_COLOR = "#010203"
+# Inches of a figure above which the width of text is not enough.
+_WIDE = 8
 
 
 def html_page(title: str, body: str) -> str:
     """Return a page with this title around `body`, which is HTML."""
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+    rest = (
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
         f"<body>\n<h1>{html.escape(title)}</h1>\n{body}\n</body>\n</html>\n"
     )
+    policy = _POLICY.format(hashes=" ".join(_style_hashes(rest)))
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n{rest}'
+    )
+
+
+def _style_hashes(page: str) -> list[str]:
+    """Return what allows exactly the style sheets of a page: its own, and those of its drawings."""
+    sheets = dict.fromkeys(re.findall(r"<style[^>]*>(.*?)</style>", page, re.DOTALL))
+    digests = (hashlib.sha256(sheet.encode()).digest() for sheet in sheets)
+    return [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
 
 
 def html_table(caption: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> str:
@@ -77,7 +96,10 @@ def html_figure(figure: "Figure", description: str) -> str:
         description: What it shows, for those who cannot see it.
     """
     drawing = svg(_in_text_color(figure), background=None).replace(_TEXT_COLOR, "currentColor")
-    return f'<figure role="img" aria-label="{html.escape(description)}">{drawing[drawing.index("<svg") :]}</figure>'
+    wide = ' class="wide"' if figure.get_figwidth() > _WIDE else ""
+    return (
+        f'<figure{wide} role="img" aria-label="{html.escape(description)}">{drawing[drawing.index("<svg") :]}</figure>'
+    )
 
 
 def svg(figure: "Figure", background: str | None) -> str:
