@@ -139,12 +139,12 @@ def parallel_figure(trials: list[FrozenTrial], space: SearchSpace, objective: An
 
 
 def _draw_line(axes: Axes, heights: np.ndarray, rank: float) -> None:
-    style = {"color": _COLORS(rank), "linewidth": 1.0, "alpha": 0.6}
+    style: dict[str, Any] = {"color": _COLORS(rank), "linewidth": 1.0, "alpha": 0.6}
     if rank == 0:
         style = {"color": BEST, "linewidth": 2.5}
     there = np.flatnonzero(np.isfinite(heights))
     # What a trial does not have is passed by, dotted.
-    axes.plot(there, heights[there], **{**style, "linewidth": 0.8}, linestyle=":")
+    axes.plot(there, heights[there], **{**style, "linewidth": 0.7 * style["linewidth"]}, linestyle=":")
     axes.plot(heights, **style)
 
 

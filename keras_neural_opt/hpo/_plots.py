@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from keras_neural_opt._core.arguments import did_you_mean
 from keras_neural_opt.hpo import _records as records
+from keras_neural_opt.hpo._parameter import is_finite
 from keras_neural_opt.hpo._readable_study import display_names, readable_study
 
 if TYPE_CHECKING:
@@ -65,13 +66,15 @@ class SearchPlots:
         """Return the first objective of each trial over its epochs: pruned ones pale, the best strong.
 
         Raises:
-            ValueError: No trial reported an epoch.
+            ValueError: No trial reported a number.
         """
         from keras_neural_opt.hpo._figures import learning_curves_figure
 
         first = self._objectives[0]
-        if not any(trial.history.get(first.name) for trial in self._result.trials):
-            raise ValueError("SearchPlots.learning_curves must have a trial that reported an epoch; received none")
+        if not any(is_finite(value) for trial in self._result.trials for value in trial.history.get(first.name, [])):
+            raise ValueError(
+                f"SearchPlots.learning_curves must have a trial that reported a finite {first.name}; received none"
+            )
         best = self._result.best_trials
         return learning_curves_figure(self._result.trials, first, self._result.best_trial.number if best else None)
 

@@ -46,16 +46,21 @@ class SearchedTrial:
     best_epoch: int | None = None
 
 
+def state_of(trial: FrozenTrial) -> str:
+    """Return what became of a trial of Optuna, in a word."""
+    if records.LOST in trial.user_attrs:
+        return "lost"
+    return _STATES.get(trial.state) or str(trial.user_attrs.get(records.REASON) or "pruned")
+
+
 def searched_trial(trial: FrozenTrial, space: SearchSpace) -> SearchedTrial:
     """Return a trial of Optuna in the words of the search."""
-    reason = trial.user_attrs.get(records.REASON)
-    state = "lost" if records.LOST in trial.user_attrs else _STATES.get(trial.state) or str(reason or "pruned")
     return SearchedTrial(
         trial.number,
         space.values(trial.params),
         tuple(trial.values) if trial.state == TrialState.COMPLETE else None,
-        state,
-        reason,
+        state_of(trial),
+        trial.user_attrs.get(records.REASON),
         records.history(trial),
         trial.user_attrs.get(records.SECONDS),
         _best_epoch(trial),

@@ -17,6 +17,7 @@ from keras_tuner.src.engine import tuner_utils
 from keras_neural_opt._core.arguments import check_arguments, flag, integer, optional, positive, refuse_unknown
 from keras_neural_opt._core.files import write_atomic
 from keras_neural_opt.hpo._derived import write_derived
+from keras_neural_opt.hpo._live_table import LiveTable
 from keras_neural_opt.hpo._memory import forget_models, quick_collection
 from keras_neural_opt.hpo._oracle import OptunaOracle
 from keras_neural_opt.hpo._pause import EverythingIsBuilt, Pause, StopAtTheBeginning
@@ -182,7 +183,8 @@ class OptunaTuner(kt.Tuner):
         check_arguments("OptunaTuner.search", workers=optional(integer(workers, 1)))
         self.oracle.verbose = verbose
         arguments = fit_args, {**fit_kwargs, "verbose": 0}
-        with contextlib.nullcontext() if join else self.project.alone():
+        alone = contextlib.nullcontext() if join else self.project.alone()
+        with alone, LiveTable(self.oracle, verbose, self.time_limit):
             if workers is None:
                 self._search(*arguments)
             else:
