@@ -25,8 +25,8 @@ def without_news() -> Iterator[None]:
 
     Its level stays as the user set it, and so does what reaches handlers of the user's own.
     """
-    # What Optuna prints goes through its own logger's handlers; those of the user are the root's.
-    handlers = list(logging.getLogger(optuna.__name__).handlers)
+    # That of the terminal, which Optuna adds: those of the user's that write files are of other types.
+    handlers = [h for h in logging.getLogger(optuna.__name__).handlers if type(h) is logging.StreamHandler]
     news = _NoNews()
     for handler in handlers:
         handler.addFilter(news)

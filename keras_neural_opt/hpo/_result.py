@@ -176,6 +176,26 @@ class SearchResult:
         columns = list(dict.fromkeys([*_ROW, *objectives, *(name for row in rows for name in row)]))
         return pd.DataFrame(rows, columns=columns).set_index("number")
 
+    def to_tensorboard(self, log_dir: str | os.PathLike[str]) -> Path:
+        """Write the trials for TensorBoard: its board of hyperparameters, and each trial's metrics over the epochs.
+
+        It works on every backend and needs the package `tensorboard`, not TensorFlow. A search whose callbacks have a
+        `keras.callbacks.TensorBoard` does it by itself, at each trial's end, in the folder of that callback.
+
+        Args:
+            log_dir: What `tensorboard --logdir` gets; each trial has a folder of its number there. What was written
+                before is replaced.
+
+        Returns:
+            The folder.
+
+        Raises:
+            ImportError: The package is not installed.
+        """
+        from keras_neural_opt.hpo._hparams import write_boards
+
+        return write_boards(Path(log_dir), self.oracle, self.study.get_trials(deepcopy=False))
+
     def best_model(self) -> Any:
         """Return the model of the best trial, with the weights of its best epoch.
 

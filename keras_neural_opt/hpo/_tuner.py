@@ -17,6 +17,7 @@ from keras_tuner.src.engine import tuner_utils
 from keras_neural_opt._core.arguments import check_arguments, flag, integer, optional, positive, refuse_unknown
 from keras_neural_opt._core.files import write_atomic
 from keras_neural_opt.hpo._derived import write_derived
+from keras_neural_opt.hpo._hparams import own_folders, write_if_possible
 from keras_neural_opt.hpo._live_table import LiveTable
 from keras_neural_opt.hpo._memory import forget_models, quick_collection
 from keras_neural_opt.hpo._oracle import OptunaOracle
@@ -144,6 +145,7 @@ class OptunaTuner(kt.Tuner):
                 f" received {executions_per_trial}"
             )
         self.seed, self.trial_timeout, self.time_limit = seed, trial_timeout, time_limit
+        self._boards: list[Path] = []
         where = Path("." if directory is None else directory)
         self.project = Project(where, project_name, overwrite)
         oracle.use_storage(self.project.path / JOURNAL)
@@ -242,7 +244,9 @@ class OptunaTuner(kt.Tuner):
         ends = [] if self.trial_timeout is None else [StopAfter(self.trial_timeout)]
         for execution in range(self.executions_per_trial):
             self._begin_execution(trial, execution)
-            kept = [*self._deepcopy_callbacks(list(given)), best]
+            copies = self._deepcopy_callbacks(list(given))
+            self._boards = own_folders(copies, trial.trial_id, execution)
+            kept = [*copies, best]
             pause = Pause(Path(self.get_trial_dir(trial.trial_id)), kept)
             callbacks = [*kept, ReportAndPrune(self.oracle, trial, pause.save if self.oracle.pauses else None)]
             arguments = {**fit_kwargs, "callbacks": [*ends, *callbacks]}
@@ -309,6 +313,7 @@ class OptunaTuner(kt.Tuner):
     def on_trial_end(self, trial: Any) -> None:
         """Write down how it ended."""
         self.oracle.end_trial(trial)
+        write_if_possible(self._boards, self.oracle, int(trial.trial_id))
         write_derived(self.oracle, self.project.path, trial.trial_id)
 
     def search_space_summary(self, extended: bool = False) -> None:

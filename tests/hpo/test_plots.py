@@ -223,7 +223,7 @@ def test_pictures_of_nothing_are_refused() -> None:
         (["rate"], "must be two hyperparameters of"),
         ("rate", "must be two hyperparameters of"),
         (["rate", "rate"], "must be two hyperparameters of"),
-        (["rate", "shfit"], r"received 'shfit'; did you mean shift\?"),
+        (["rate", "shiftt"], r"received 'shiftt'; did you mean shift\?"),
     ],
 )
 def test_contour_names_are_checked(searched: SearchResult, params: Any, error: str) -> None:
