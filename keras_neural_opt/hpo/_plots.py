@@ -32,6 +32,7 @@ class SearchPlots:
 
     Example:
         >>> import tempfile
+        >>> import keras
         >>> import keras_tuner as kt
         >>> import keras_neural_opt as kno
         >>> class Parabola(kt.HyperModel):
@@ -39,7 +40,6 @@ class SearchPlots:
         ...         return keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
         ...     def fit(self, hp, model, **kwargs):
         ...         return hp.Float("x", -1.0, 1.0) ** 2
-        >>> import keras
         >>> tuner = kno.hpo.OptunaTuner(Parabola(), "loss", max_trials=4, directory=tempfile.mkdtemp(), seed=1)
         >>> tuner.search(verbose=0)
         >>> figure = kno.hpo.SearchResult(tuner).plot.history()

@@ -34,6 +34,19 @@ class SearchedTrial:
         history: Each metric after each epoch.
         seconds: How long it took, or None while it runs.
         best_epoch: The epoch of its values, from 1, or None where it did not complete or reported none.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> oracle = kno.hpo.OptunaOracle("loss", max_trials=1, seed=1)
+        >>> trial = oracle.create_trial("here")
+        >>> rate = trial.hyperparameters.Float("rate", 1e-3, 1e-1, sampling="log")
+        >>> _ = oracle.update_trial(trial.trial_id, {"loss": 0.5}, step=0)
+        >>> trial.status = "COMPLETED"
+        >>> oracle.end_trial(trial)
+        >>> from types import SimpleNamespace
+        >>> searched = kno.hpo.SearchResult(SimpleNamespace(oracle=oracle)).trials[0]
+        >>> searched.state, searched.values, searched.best_epoch
+        ('completed', (0.5,), 1)
     """
 
     number: int
@@ -90,6 +103,25 @@ class SearchResult:
 
     Args:
         tuner: An `OptunaTuner` that has searched.
+
+    Example:
+        >>> import tempfile
+        >>> import keras
+        >>> import numpy as np
+        >>> import keras_neural_opt as kno
+        >>> def build(hp):
+        ...     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        ...     model.compile(kno.optimizers.SGD(hp.Float("rate", 1e-3, 1.0, sampling="log")), "mse")
+        ...     return model
+        >>> x = np.linspace(-1.0, 1.0, 32).reshape(-1, 1)
+        >>> folder = tempfile.mkdtemp()
+        >>> tuner = kno.hpo.OptunaTuner(build, "val_loss", max_trials=3, directory=folder, seed=1)
+        >>> tuner.search(x, 2 * x, validation_data=(x, 2 * x), epochs=2, verbose=0)
+        >>> result = kno.hpo.SearchResult(tuner)
+        >>> result.best_value == min(trial.values[0] for trial in result.trials)
+        True
+        >>> result.to_html(f"{folder}/report.html").name
+        'report.html'
     """
 
     def __init__(self, tuner: Any) -> None:
