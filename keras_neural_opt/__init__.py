@@ -3,7 +3,7 @@
 import importlib
 import os
 import sys
-from typing import Any
+from types import ModuleType as _Module
 
 __version__ = "0.1.0"
 
@@ -76,7 +76,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _Module:
     # Whoever does not search need not load Optuna and KerasTuner.
     if name == "hpo":
         return importlib.import_module("keras_neural_opt.hpo")

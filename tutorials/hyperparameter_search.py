@@ -11,9 +11,9 @@
 # %% [markdown]
 # # Searching for hyperparameters
 #
-# The quick start trains one small net on scikit-learn's digits, each optimizer with the best of five rates. What if width,
-# dropout and the rate's way over the training vary, too? That is too much for a grid. A search of a few short trials,
-# each chosen by what the earlier ones brought, finds a net whose validation loss is lower.
+# The quick start trains one small net on scikit-learn's digits, each optimizer with the best of five rates. What if
+# width, dropout and the rate's way over the training vary, too? That is too much for a grid. A search of a few short
+# trials, each chosen by what the earlier ones brought, finds a net whose validation loss is lower.
 
 # %%
 import tempfile
@@ -51,8 +51,8 @@ def search(model, **options):
 # %% [markdown]
 # ## The grid of the quick start
 #
-# A compiled model is enough. `learning_rate` is set where the model is compiled; other arguments of the optimizer would be,
-# too.
+# A compiled model is enough. `learning_rate` is set where the model is compiled; other arguments of the optimizer would
+# be, too.
 
 # %%
 keras.utils.set_random_seed(0)
@@ -66,8 +66,8 @@ print(grid)
 # %% [markdown]
 # ## A space that is too large for one
 #
-# Now a function builds the model, and asks for what it needs: `units` and `dropout`. What it does not ask for, the search
-# sets itself. Trials that do worse than half of the others did by then are stopped early.
+# Now a function builds the model, and asks for what it needs: `units` and `dropout`. What it does not ask for, the
+# search sets itself. Trials that do worse than half of the others did by then are stopped early.
 
 
 # %%
@@ -109,8 +109,8 @@ result.plot.slice()
 # %% [markdown]
 # ## On digits that neither has seen
 #
-# Both models have the weights of their best epoch. One image of the test part is more than a quarter of a percent, so that
-# accuracies of a single training tell little; the loss tells more.
+# Both models have the weights of their best epoch. One image of the test part is more than a quarter of a percent, so
+# that accuracies of a single training tell little; the loss tells more.
 
 # %%
 for name, found in (("grid", grid), ("search", result)):
