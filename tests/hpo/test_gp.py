@@ -88,7 +88,7 @@ def test_what_is_assumed_changes_no_mean_and_leaves_less_doubt():
     assert (after.predict(at)[1] < 0.25 * gp.predict(at)[1]).all()
 
 
-@pytest.mark.parametrize("z", [-1e3, -30.0, -5.0, -1.001, -0.999, 0.0, 2.0, 5.0])
+@pytest.mark.parametrize("z", [-2e4, -1e3, -30.0, -5.0, -1.001, -0.999, 0.0, 2.0, 5.0])
 def test_the_logarithm_of_the_expected_improvement_is_that_of_the_integral(z):
     assert _gp.log_improvement(np.array([z]))[0] == pytest.approx(oracle.log_improvement(z), rel=1e-9)
 
