@@ -95,13 +95,14 @@ class GaussianProcessSampler(BaseSampler):
         """Return the parameters to try."""
         if not search_space:
             return {}
-        rng = np.random.default_rng([self._seed, trial.number])
+        place = self._place(trial)
+        rng = np.random.default_rng([self._seed, place])
         trials = [other for other in _others(study, trial) if _fits(other, search_space)]
         space = ConditionalSpace(search_space, [other.params for other in trials if told(other)])
         seen = np.array([space.encode(other.params) for other in trials]).reshape(-1, len(search_space))
         is_told = np.array([told(other) for other in trials], bool)
         if is_told.sum() < self._n_startup:
-            return space.decode(self._spread(space, trial.number, seen, rng))
+            return space.decode(self._spread(space, place, seen, rng))
         known = [other for other in trials if told(other)]
         values = warped(scalarised(losses(known, study.directions), rng))
         acquisition, good = _acquisition(space, seen[is_told], values, constraint_values(known), pending=seen[~is_told])
@@ -112,8 +113,11 @@ class GaussianProcessSampler(BaseSampler):
     ) -> Any:
         """Return a value of a parameter that no trial had before."""
         parameter = Parameter(param_distribution)
-        drawn = self._sobol(trial.number)[len(trial.params) % _SOBOL_COLUMNS]
+        drawn = self._sobol(self._place(trial))[len(trial.params) % _SOBOL_COLUMNS]
         return parameter.decode(float(parameter.column.from_uniform(np.array([drawn]))[0]))
+
+    def _place(self, trial: FrozenTrial) -> int:
+        return trial.number
 
     def _spread(self, space: ConditionalSpace, number: int, seen: Array, rng: np.random.Generator) -> Array:
         drawn = np.resize(self._sobol(number), len(space.columns))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from optuna.distributions import BaseDistribution
@@ -17,6 +17,14 @@ from keras_neural_opt.hpo._space import SearchSpace
 _TRIES = 4
 
 
+class Draw(NamedTuple):
+    """What tells one draw of a search from all others: a seed of its own, the place of the trial, which attempt it is."""
+
+    seed: int
+    place: int
+    attempt: int
+
+
 class SpaceSampler(BaseSampler):
     """Draws whole configurations of a space that is known, with any sampler of Optuna inside.
 
@@ -24,12 +32,12 @@ class SpaceSampler(BaseSampler):
     search that is stopped and resumed goes on as if it had not been. Trials that were lost leave no gap.
 
     Args:
-        make: Returns a new sampler for a seed.
+        make: Returns a new sampler for a draw.
         space: The space known so far.
         seed: The seed of the search.
     """
 
-    def __init__(self, make: Callable[[int], BaseSampler], space: SearchSpace, seed: int) -> None:
+    def __init__(self, make: Callable[[Draw], BaseSampler], space: SearchSpace, seed: int) -> None:
         self._make, self._space, self._seed = make, space, seed
         self._places: dict[int, int] = {}
 
@@ -89,13 +97,17 @@ class SpaceSampler(BaseSampler):
         return drawn
 
     def _sampler(self, study: Study, trial: FrozenTrial, attempt: int = 0) -> BaseSampler:
-        return self._make(int(self._seeds(study, trial, attempt).generate_state(1)[0] >> 1))
+        seed = int(self._seeds(study, trial, attempt).generate_state(1)[0] >> 1)
+        return self._make(Draw(seed, self._place(study, trial), attempt))
 
     def _seeds(self, study: Study, trial: FrozenTrial, attempt: int) -> np.random.SeedSequence:
+        return np.random.SeedSequence([self._seed, self._place(study, trial), attempt])
+
+    def _place(self, study: Study, trial: FrozenTrial) -> int:
         if trial.number not in self._places:
             before = study.get_trials(deepcopy=False)[: trial.number]
             self._places[trial.number] = sum(map(begins, before))
-        return np.random.SeedSequence([self._seed, self._places[trial.number], attempt])
+        return self._places[trial.number]
 
 
 def exhausted(study: Study, space: SearchSpace) -> bool:

@@ -12,23 +12,53 @@ from optuna.trial import FrozenTrial
 from keras_neural_opt._core.arguments import did_you_mean
 from keras_neural_opt.hpo._cma_es import ReplayedCmaEsSampler
 from keras_neural_opt.hpo._gp_sampler import GaussianProcessSampler
+from keras_neural_opt.hpo._proposals import Draw
 from keras_neural_opt.hpo._records import counts
 from keras_neural_opt.hpo._space import SearchSpace
 
-Maker = Callable[[int], BaseSampler]
+Maker = Callable[[Draw], BaseSampler]
+
+
+def _gaussian_process(search_seed: int, space: SearchSpace) -> Maker:
+    return lambda draw: PlacedGaussianProcess(search_seed, draw.place + _ATTEMPT * draw.attempt, space)
+
+
+# Places of a second attempt, which no search reaches.
+_ATTEMPT = 2**24
 
 SAMPLERS: dict[str, Callable[[int, SearchSpace], Maker]] = {
-    "auto": lambda search_seed, space: lambda seed: GaussianProcessSampler(seed=seed),
-    "bayesian": lambda search_seed, space: lambda seed: GaussianProcessSampler(seed=seed),
-    "gp": lambda search_seed, space: lambda seed: GaussianProcessSampler(seed=seed),
-    "tpe": lambda search_seed, space: lambda seed: TPESampler(seed=seed),
-    "cma_es": lambda search_seed, space: lambda seed: ReplayedCmaEsSampler(seed=seed),
-    "nsga2": lambda search_seed, space: lambda seed: NSGAIISampler(seed=seed),
-    "grid": lambda search_seed, space: lambda seed: Enumeration(space),
-    "random": lambda search_seed, space: lambda seed: RandomSampler(seed=seed),
+    "auto": _gaussian_process,
+    "bayesian": _gaussian_process,
+    "gp": _gaussian_process,
+    "tpe": lambda search_seed, space: lambda draw: TPESampler(seed=draw.seed),
+    "cma_es": lambda search_seed, space: lambda draw: ReplayedCmaEsSampler(seed=draw.seed),
+    "nsga2": lambda search_seed, space: lambda draw: NSGAIISampler(seed=draw.seed),
+    "grid": lambda search_seed, space: lambda draw: Enumeration(space),
+    "random": lambda search_seed, space: lambda draw: RandomSampler(seed=draw.seed),
     # One sequence for the whole search: each trial takes the next point of it.
-    "qmc": lambda search_seed, space: lambda seed: QMCSampler(scramble=True, seed=search_seed % 2**31),
+    "qmc": lambda search_seed, space: lambda draw: QMCSampler(scramble=True, seed=search_seed % 2**31),
 }
+
+
+class PlacedGaussianProcess(GaussianProcessSampler):
+    """The Gaussian process in a search whose space is known, and whose lost trials leave no gap.
+
+    Args:
+        seed: The seed of the search.
+        place: The trial's place in it.
+        space: The space.
+    """
+
+    def __init__(self, seed: int, place: int, space: SearchSpace) -> None:
+        super().__init__(seed)
+        self._at, self._known = place, space
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Return all that varies."""
+        return {p.key: p.distribution for p in self._known if not p.distribution.single()}
+
+    def _place(self, trial: FrozenTrial) -> int:
+        return self._at
 
 
 class Enumeration(RandomSampler):
@@ -51,7 +81,7 @@ class Enumeration(RandomSampler):
 
 
 def sampler_maker(sampler: Any, seed: int, space: SearchSpace) -> Maker:
-    """Return what makes the sampler of a trial from the trial's seed.
+    """Return what makes the sampler of a draw.
 
     Args:
         sampler: A name of `SAMPLERS`, or a sampler of Optuna, which is then used as it is.
@@ -62,7 +92,7 @@ def sampler_maker(sampler: Any, seed: int, space: SearchSpace) -> Maker:
         ValueError: It is neither.
     """
     if isinstance(sampler, BaseSampler):
-        return lambda trial_seed: sampler
+        return lambda draw: sampler
     if not isinstance(sampler, str) or sampler not in SAMPLERS:
         names = ", ".join(map(repr, SAMPLERS))
         raise ValueError(
@@ -71,9 +101,9 @@ def sampler_maker(sampler: Any, seed: int, space: SearchSpace) -> Maker:
         )
     make = SAMPLERS[sampler](seed, space)
 
-    def quietly(trial_seed: int) -> BaseSampler:
+    def quietly(draw: Draw) -> BaseSampler:
         with warnings.catch_warnings():  # Users of a name did not ask for what is experimental in Optuna.
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return make(trial_seed)
+            return make(draw)
 
     return quietly
