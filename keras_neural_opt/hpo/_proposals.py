@@ -18,7 +18,7 @@ _TRIES = 4
 
 
 class Draw(NamedTuple):
-    """What tells one draw of a search from all others: a seed of its own, the place of the trial, which attempt it is."""
+    """What tells one draw of a search from all others: a seed of its own, the trial's place, which attempt it is."""
 
     seed: int
     place: int
