@@ -51,6 +51,7 @@ def test_a_silent_search_is_silent(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_what_optuna_tells_others_it_still_tells(optuna_says: io.StringIO, caplog: pytest.LogCaptureFixture) -> None:
+    optuna.logging.set_verbosity(optuna.logging.INFO)
     optuna.logging.enable_propagation()
     try:
         with caplog.at_level(logging.INFO):
