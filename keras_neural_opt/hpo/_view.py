@@ -41,7 +41,7 @@ def view(trial: FrozenTrial, space: SearchSpace, directions: dict[str, str]) -> 
         shown.metrics.register(name, direction=directions.get(name) or _direction(name))
         for step, value in enumerate(values):
             if not math.isnan(value):
-                shown.metrics.update(name, value, step=step)
+                shown.metrics.metrics[name].update(value, step)
     shown.score = trial.value if trial.state == TrialState.COMPLETE and len(directions) == 1 else None
     shown.best_step = trial.user_attrs.get(records.BEST_STEP, 0)
     return shown
