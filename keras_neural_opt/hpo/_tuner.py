@@ -190,7 +190,7 @@ class OptunaTuner(kt.Tuner):
             if workers is None:
                 self._search(*arguments)
             else:
-                Workers(self, workers, arguments, verbose).search()
+                Workers(self, workers, arguments).search()
 
     def _search(self, fit_args: Any, fit_kwargs: Any) -> None:
         self.on_search_begin()

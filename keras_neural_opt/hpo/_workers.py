@@ -12,7 +12,6 @@ from typing import Any
 
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
-from rich.console import Console
 
 from keras_neural_opt.hpo import _lost as lost
 from keras_neural_opt.hpo import _records as records
@@ -44,27 +43,25 @@ class Workers:
         tuner: An `OptunaTuner`.
         count: How many processes.
         arguments: Those of its search: positional ones and keywords.
-        verbose: 1: say how each trial ended.
 
     Raises:
         ValueError: Something cannot be sent to another process, or the study is in memory.
     """
 
-    def __init__(self, tuner: Any, count: int, arguments: Any, verbose: int) -> None:
+    def __init__(self, tuner: Any, count: int, arguments: Any) -> None:
         self._oracle, self._study, self._count = tuner.oracle, tuner.oracle.study, count
         if isinstance(self._study._storage, InMemoryStorage):
             raise ValueError(
                 "OptunaTuner.search.workers must be None where the storage is this process's memory; use a journal"
                 " or a database"
             )
-        self._limit, self._verbose = tuner.trial_timeout, verbose
+        self._limit = tuner.trial_timeout
         deadline = None if tuner.time_limit is None else time.time() + tuner.time_limit
         parts = {"the hypermodel": tuner.hypermodel, "the oracle": tuner.oracle, "what `search` was given": arguments}
         self._task = sent((tuner, arguments, globals_of_keras(), deadline), parts)
         self._team: list[_Worker] = []
         self._began: dict[int, float] = {}
         self._stillborn, self._done = 0, False
-        self._shown = {t.number for t in self._ended()}
 
     def search(self) -> None:
         """Search until the workers say that it has ended.
@@ -77,10 +74,8 @@ class Workers:
             while self._team and not self._is_over():
                 wait([worker.process.sentinel for worker in self._team], timeout=_TICK)
                 self._tend()
-                self._show()
         finally:
             self._dismiss()
-            self._show()
             self._oracle.reload()
 
     def _started(self, place: int) -> _Worker:
@@ -122,18 +117,6 @@ class Workers:
                 " and what it searches must be importable"
             )
         self._team.append(self._started(worker.place))
-
-    def _ended(self) -> list[FrozenTrial]:
-        return [t for t in self._study.get_trials(deepcopy=False) if t.state.is_finished() and records.counts(t)]
-
-    def _show(self) -> None:
-        """Say how trials ended since the last time, as far as the user wants to know."""
-        for trial in self._ended() if self._verbose else []:
-            if trial.number not in self._shown:
-                self._shown.add(trial.number)
-                values = ", ".join(f"{value:.6g}" for value in trial.values or ())
-                what = trial.user_attrs.get(records.REASON) or values
-                Console().print(f"trial {trial.number}: {what}", highlight=False, soft_wrap=True)
 
     def _is_over(self) -> bool:
         """Whether a worker found that the search has ended, and none has a trial left: others may still be starting."""

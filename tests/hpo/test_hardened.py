@@ -7,6 +7,7 @@ import pytest
 from keras_neural_opt import CorruptStateError
 from keras_neural_opt.hpo import HardenedTuner
 from tests.hpo import test_keras_tuner_defects as defects
+from tests.hpo import test_no_tensorboard
 from tests.hpo.small import DATA, Plain, build
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.backend_free]
@@ -23,7 +24,7 @@ def make(hypermodel: object, objective: str, max_trials: int, seed: int = 1, **o
 def test_it_mends_what_has_nothing_to_do_with_sampling(tmp_path: Path) -> None:
     for number, test in enumerate(
         (
-            defects.test_t1_trials_need_no_tensorboard,
+            test_no_tensorboard.test_t1_trials_need_no_tensorboard,
             defects.test_t8_no_trials_are_refused,
             defects.test_t8_nothing_outside_the_directory_is_deleted,
             defects.test_t8_a_second_search_in_one_directory_is_refused,

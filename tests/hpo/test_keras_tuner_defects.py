@@ -4,7 +4,6 @@ When one of these passes on stock KerasTuner, it was mended there; the test then
 """
 
 import contextlib
-import importlib.util
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -17,13 +16,10 @@ import pytest
 
 from keras_neural_opt.hpo import OptunaOracle, OptunaTuner
 from keras_neural_opt.hpo._memory import quick_collection
-from tests.conftest import BACKEND
 from tests.hpo.small import DATA, Plain, build
 
 # KerasTuner warns of its own old calls.
-pytestmark = pytest.mark.filterwarnings("ignore")
-if BACKEND != "tensorflow":  # on which T1 depends
-    pytestmark = [pytestmark, pytest.mark.backend_free]
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.backend_free]
 
 Maker = Callable[..., Any]
 
@@ -66,15 +62,6 @@ def search(tuner: kt.Tuner, **options: Any) -> kt.Tuner:
 
 def values(tuner: kt.Tuner) -> list[dict]:
     return [t.hyperparameters.values for _, t in sorted(tuner.oracle.trials.items())]
-
-
-NO_TENSORBOARD = BACKEND == "tensorflow" and importlib.util.find_spec("tensorboard") is None
-
-
-@both(random_search, "T1: trials on TensorFlow need tensorboard", NO_TENSORBOARD)
-def test_t1_trials_need_no_tensorboard(make: Maker, tmp_path: Path) -> None:
-    tuner = search(make(build, "val_loss", 1, directory=tmp_path))
-    assert [t.status for t in tuner.oracle.trials.values()] == ["COMPLETED"]
 
 
 @pytest.mark.parametrize("torn", ["oracle.json", "trial_*/trial.json"])
