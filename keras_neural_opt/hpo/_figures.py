@@ -21,7 +21,7 @@ def history_figure(trials: Iterable[Any], objectives: list[Any]) -> Figure:
     """
     figure, made = panels(len(objectives), (6.0, 4.0), columns=2)
     done = [trial for trial in trials if trial.values is not None]
-    pruned = [trial for trial in trials if trial.state == "pruned"]
+    pruned = [trial for trial in trials if trial.state in ("pruned", "paused")]
     for place, (axes, objective) in enumerate(zip(made, objectives, strict=True)):
         values = [trial.values[place] for trial in done]
         better = min if objective.direction == "min" else max
@@ -29,7 +29,9 @@ def history_figure(trials: Iterable[Any], objectives: list[Any]) -> Figure:
             (t.number, better(filter(is_finite, t.history[objective.name]))) for t in pruned if _curve(t, objective)
         ]
         if reached:
-            axes.plot(*zip(*reached, strict=True), "x", color=PALE, markersize=5, label="pruned: best epoch until then")
+            axes.plot(
+                *zip(*reached, strict=True), "x", color=PALE, markersize=5, label="stopped early: best epoch until then"
+            )
         numbers = [trial.number for trial in done]
         axes.plot(numbers, values, "o", color=DOT, markersize=5, label="completed")
         best = list(accumulate(values, better))
@@ -56,7 +58,7 @@ def learning_curves_figure(trials: Iterable[Any], objective: Any, best: int | No
     for trial in sorted(shown, key=lambda t: (t.number == best, t.values is not None)):
         style = {"color": DOT, "alpha": 0.5, "linewidth": 1.2, "label": "completed"}
         if trial.values is None:
-            style = {"color": PALE, "alpha": 0.45, "linewidth": 1.0, "label": "pruned or failed"}
+            style = {"color": PALE, "alpha": 0.45, "linewidth": 1.0, "label": "stopped early or failed"}
         if trial.number == best:
             style = {"color": BEST, "linewidth": 2.5, "label": f"best, trial {trial.number}"}
         style["label"] = style["label"] if style["label"] not in known else "_"

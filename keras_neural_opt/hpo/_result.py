@@ -29,7 +29,7 @@ class SearchedTrial:
         number: Its number in the study, from 0.
         hyperparameters: Its values by name; a label where the search space has one.
         values: The objectives, each in the units of its metric; None where it did not complete.
-        state: `"completed"`, `"pruned"`, `"diverged"`, `"failed"`, `"running"`, `"waiting"` or `"lost"`.
+        state: `"completed"`, `"pruned"`, `"paused"`, `"diverged"`, `"failed"`, `"running"`, `"waiting"` or `"lost"`.
         reason: Why it did not complete, or None.
         history: Each metric after each epoch.
         seconds: How long it took, or None while it runs.

@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from keras_neural_opt.hpo._result import SearchedTrial
     from keras_neural_opt.hpo._standing import Standing, Watch
 
-_COLORS = {"completed": "green", "pruned": "yellow", "diverged": "yellow", "failed": "red", "running": "cyan"}
+_COLORS = {
+    "completed": "green",
+    "pruned": "yellow",
+    "paused": "yellow",
+    "diverged": "yellow",
+    "failed": "red",
+    "running": "cyan",
+}
 # What the columns beside the hyperparameters need, and each of these at least.
 _REST, _NARROWEST = 46, 9
 

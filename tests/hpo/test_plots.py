@@ -54,7 +54,7 @@ def test_history_shows_each_value_and_the_best_so_far(direction: str, better: Ca
 
 def test_history_shows_what_pruned_trials_had_reached(pruned: SearchResult) -> None:
     expected = [(t.number, min(t.history["loss"])) for t in pruned.trials if t.state == "pruned"]
-    shown = line(pruned.plot.history(), "pruned: best epoch until then")
+    shown = line(pruned.plot.history(), "stopped early: best epoch until then")
     np.testing.assert_array_equal(shown.get_xydata(), expected)
 
 
