@@ -30,7 +30,7 @@ images, labels = (images / 16).astype("float32"), labels.astype("int32")
 x, x_test, y, y_test = train_test_split(images, labels, test_size=0.2, random_state=0, stratify=labels)
 x, x_val, y, y_val = train_test_split(x, y, test_size=0.25, random_state=0, stratify=y)
 
-EPOCHS, TRIALS = 12, 10
+EPOCHS, TRIALS = 12, 9
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
@@ -78,7 +78,7 @@ def build(hp):
 result = search(
     build,
     search_space=[
-        ("units", "log_int", 64, 512),
+        ("units", "categorical", [128, 256, 512]),
         ("dropout", "uniform", 0.0, 0.6),
         ("learning_rate", "log_uniform", 1e-3, 3e-2),
         ("schedule", "categorical", ["constant", "cosine"]),
