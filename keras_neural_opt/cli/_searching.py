@@ -8,7 +8,7 @@ from keras_neural_opt.cli._script import ScriptModel
 from keras_neural_opt.cli._search_data import load_data
 from keras_neural_opt.cli._search_options import objective_of
 from keras_neural_opt.hpo import OptunaOracle, OptunaTuner, SearchResult
-from keras_neural_opt.hpo._settings import METHODS
+from keras_neural_opt.hpo._settings import METHODS, engine_of
 
 
 def tuner_of(options: argparse.Namespace, settings: Mapping[str, Any], seed: int | None) -> OptunaTuner:
@@ -24,7 +24,7 @@ def tuner_of(options: argparse.Namespace, settings: Mapping[str, Any], seed: int
     """
     if settings["method"] not in METHODS:
         raise ValueError(f"--method must be one of {', '.join(METHODS)}; received {settings['method']!r}")
-    sampler, pruner = METHODS[settings["method"]]
+    sampler, pruner = engine_of(settings["method"], settings["epochs"])
     oracle = OptunaOracle(
         objective_of(settings["objective"]),
         settings["trials"],

@@ -14,7 +14,8 @@ from optuna.trial import FrozenTrial
 class ReplayedCmaEsSampler(CmaEsSampler):
     """Covariance matrix adaptation (Hansen, 2016) that is computed again from the trials of the study.
 
-    Optuna's sampler unpickles its state from the storage, where anybody who writes to it could place a program.
+    Optuna's sampler unpickles its state from the storage, where anybody who writes to it could place a program. It also
+    mixes the number of a trial into its seed, so that other proposals follow where one was lost.
 
     Args:
         seed: The seed of the random numbers.

@@ -16,6 +16,7 @@ from keras_neural_opt.hpo._gp import Array, GaussianProcess, fit
 from keras_neural_opt.hpo._gp_search import Acquisition, maximise, untried, without
 from keras_neural_opt.hpo._gp_space import ConditionalSpace, Parameter
 from keras_neural_opt.hpo._gp_values import constraint_values, kept, losses, scalarised, told, warped
+from keras_neural_opt.hpo._records import LOST
 
 _FITTED, _KEPT = 150, 500  # trials that hyperparameters are fitted to, and that the process is given
 _GOOD = 5
@@ -133,7 +134,8 @@ class GaussianProcessSampler(BaseSampler):
 
 def _others(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
     trials = study.get_trials(deepcopy=False)
-    return [each for each in trials if each.number != trial.number and each.state != TrialState.WAITING and each.params]
+    others = [each for each in trials if each.number != trial.number and LOST not in each.user_attrs]
+    return [each for each in others if each.state != TrialState.WAITING and each.params]
 
 
 def _fits(trial: FrozenTrial, space: Mapping[str, BaseDistribution]) -> bool:

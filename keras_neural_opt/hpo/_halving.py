@@ -96,7 +96,8 @@ class Hyperband(SuccessiveHalving):
     Bracket :math:`s` begins at :math:`r \eta^s` epochs, with fewer configurations the higher it begins, so that each
     bracket gets about the same number of epochs: that guards against first epochs that mislead.
 
-    Give it as `pruner`, or by the name `"hyperband"`; with the sampler `"tpe"` it is BOHB (Falkner et al., 2018).
+    Give it as `pruner`; `hyperparameter_optimization` also takes the names `"hyperband"` and, with the sampler
+    `"tpe"`, `"bohb"` (Falkner et al., 2018).
 
     Args:
         max_epochs: Epochs of a whole training, >= `min_epochs`.

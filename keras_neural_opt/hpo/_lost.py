@@ -55,7 +55,14 @@ def run_again(study: optuna.Study, trial: FrozenTrial, runs: Sequence[int]) -> N
     # What it was given to run, too: it may have ended before it looked.
     drawn = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
     place = {name: value for name, value in trial.user_attrs.items() if name in _PLACE}
-    study.enqueue_trial(drawn, user_attrs={**place, records.RERUN_OF: list(runs)})
+    study.add_trial(
+        optuna.create_trial(
+            state=TrialState.WAITING,
+            # Also what the sampler noted of it, such as its generation, or the next proposals would be others.
+            system_attrs={**trial.system_attrs, "fixed_params": drawn},
+            user_attrs={**place, records.RERUN_OF: list(runs)},
+        )
+    )
 
 
 def check_failures(trials: Sequence[FrozenTrial], limit: int) -> None:

@@ -15,16 +15,17 @@ from optuna.trial import FrozenTrial, TrialState
 from keras_neural_opt._core.arguments import check_arguments, flag, integer, optional
 from keras_neural_opt.hpo import _lost as lost
 from keras_neural_opt.hpo import _records as records
-from keras_neural_opt.hpo._constraints import constraints_of, feasible
+from keras_neural_opt.hpo._constraints import constraints_of
 from keras_neural_opt.hpo._halving import SuccessiveHalving, bracket_of, rung_of
 from keras_neural_opt.hpo._heartbeat import Observer, Pulse
 from keras_neural_opt.hpo._hyperparameters import SuggestedHyperParameters, declared_space
 from keras_neural_opt.hpo._measured import best_step, check_measured, curves, objective_values
-from keras_neural_opt.hpo._objectives import objectives_of, undominated
+from keras_neural_opt.hpo._objectives import objectives_of
 from keras_neural_opt.hpo._owners import this_process
 from keras_neural_opt.hpo._parameter import Parameter, is_finite
 from keras_neural_opt.hpo._proposals import SpaceSampler, exhausted
 from keras_neural_opt.hpo._pruners import pruning
+from keras_neural_opt.hpo._running_trial import RunningTrial
 from keras_neural_opt.hpo._samplers import sampler_maker
 from keras_neural_opt.hpo._space import SearchSpace
 from keras_neural_opt.hpo._stored_search import StoredSearch
@@ -110,6 +111,8 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         self._pruner, self._halving = pruning(pruner)
         if self._halving and len(self.objectives) > 1:
             raise ValueError(f"OptunaOracle.pruner must be None for several objectives; received {pruner!r}")
+        if not len(self._declared) and not (allow_new_entries and tune_new_entries):
+            raise ValueError("OptunaOracle.hyperparameters must be given where the model may add none; received none")
         self._sign = 1.0 if self.objectives[0].direction == "min" else -1.0
         sampler_maker(sampler, 0, self._declared)
         several = self.objectives if len(self.objectives) > 1 else self.objectives[0]
@@ -124,7 +127,7 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         self.seed, self._storage, self.study_name = seed, storage, study_name
         self._lock = threading.RLock()
         self._study: optuna.Study | None = None
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, RunningTrial] = {}
         self._observer = Observer()
         self.ongoing_trials: dict[str, Any] = {}
 
@@ -183,14 +186,14 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         hyperparameters.fill(space.values(drawn), space.parameters)
         hyperparameters.place = sum(t.number < trial.number for t in self._counted() if records.begins(t))
         shown = kt_trial.Trial(hyperparameters, trial_id(trial.number), _STATUS.RUNNING)
-        running = self._running[shown.trial_id] = _Running(trial, Pulse(self.study, trial._trial_id))
+        running = self._running[shown.trial_id] = RunningTrial(trial, Pulse(self.study, trial._trial_id))
         if self._halving:
             self._begin_in_bracket(self._halving, running, shown)
         self.trials[shown.trial_id] = self.ongoing_trials[tuner_id] = shown
         self.start_order.append(shown.trial_id)
         return shown
 
-    def _begin_in_bracket(self, halving: SuccessiveHalving, running: "_Running", shown: Any) -> None:
+    def _begin_in_bracket(self, halving: SuccessiveHalving, running: RunningTrial, shown: Any) -> None:
         trial = running.trial
         number = trial.user_attrs.get(records.CONTINUES)
         if number is None:
@@ -247,7 +250,7 @@ class OptunaOracle(StoredSearch, kt.Oracle):
                 shown.status = _STATUS.STOPPED
             return shown
 
-    def _should_end(self, running: "_Running", value: float, final: bool) -> bool:
+    def _should_end(self, running: RunningTrial, value: float, final: bool) -> bool:
         if len(self.objectives) > 1:
             return running.pulse.refused
         try:
@@ -285,7 +288,7 @@ class OptunaOracle(StoredSearch, kt.Oracle):
             self._ended(trial)
             lost.set_aside(self.study, self._stored(number_of(trial.trial_id)))
 
-    def _ended(self, trial: Any) -> "_Running":
+    def _ended(self, trial: Any) -> RunningTrial:
         running = self._running.pop(trial.trial_id)
         running.pulse.stop()
         self.ongoing_trials = {k: t for k, t in self.ongoing_trials.items() if t.trial_id != trial.trial_id}
@@ -333,9 +336,6 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return [t for t in running if trial_id(t.number) not in self._running]
 
-    def _stored(self, number: int) -> FrozenTrial:
-        return self.study.get_trials(deepcopy=False)[number]
-
     def _has_ended(self, trials: list[FrozenTrial]) -> bool:
         if self.max_trials is not None and sum(map(records.begins, trials)) >= self.max_trials:
             return True
@@ -358,18 +358,6 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         best = {t.number for t in self._best(trials)[: None if len(self.objectives) > 1 else 1]}
         since = next((i for i, t in enumerate(reversed(finished)) if t.number in best), len(finished))
         return since >= self.patience
-
-    def _best(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
-        """Return the completed trials from the best on, or those that no other is better than in everything."""
-        complete = feasible([t for t in trials if t.state == TrialState.COMPLETE])
-        if len(self.objectives) > 1:
-            signs = [1.0 if each.direction == "min" else -1.0 for each in self.objectives]
-            return undominated(complete, signs)
-        return sorted(complete, key=lambda t: (self._sign * t.value, t.number))
-
-    def best(self) -> list[FrozenTrial]:
-        """Return Optuna's completed trials, the best first; for several objectives the Pareto front."""
-        return self._best(self._counted())
 
     def get_best_trials(self, num_trials: int = 1) -> list[Any]:
         """Return completed trials, the best first; for several objectives the Pareto front."""
@@ -404,12 +392,3 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         """Read from the storage."""
         with self._lock:
             self.trials = {trial_id(t.number): self._view(t) for t in self._counted()}
-
-
-class _Running:
-    """A trial that runs here."""
-
-    def __init__(self, trial: optuna.Trial, pulse: Pulse) -> None:
-        self.trial, self.pulse, self.since = trial, pulse, time.monotonic()
-        self.reports = self.begun_at = self.bracket = 0
-        self.paused = False

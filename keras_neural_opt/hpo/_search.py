@@ -7,11 +7,10 @@ import keras
 import keras_tuner as kt
 
 from keras_neural_opt.callbacks import EarlyStopping
-from keras_neural_opt.hpo._halving import Hyperband
 from keras_neural_opt.hpo._oracle import OptunaOracle
 from keras_neural_opt.hpo._result import SearchResult
 from keras_neural_opt.hpo._searched import Searched, SearchedBuilder, SearchedFunctions, SearchedModel
-from keras_neural_opt.hpo._settings import METHODS, SearchConfig
+from keras_neural_opt.hpo._settings import SearchConfig, engine_of
 from keras_neural_opt.hpo._tuner import OptunaTuner
 from keras_neural_opt.training._data import Data, is_dataset
 
@@ -24,13 +23,12 @@ def search(
     """Check everything, then search; the arguments are those of `keras_neural_opt.hyperparameter_optimization`."""
     data = Data(training_data, validation_data, f"{_OWNER}.training_data")
     searched = _searched(loss_function, gradient_function, data, config)
-    sampler, pruner = METHODS[config.optimization_method]
-    pruner = pruner if config.pruner == "auto" else config.pruner
+    sampler, pruner = engine_of(config.optimization_method, config.epochs, config.pruner)
     oracle = OptunaOracle(
         config.objective if config.objective is not None else _objective(data, config),
         config.max_trials,
         sampler,
-        Hyperband(config.epochs) if pruner == "hyperband" else pruner,
+        pruner,
         config.search_space,
         config.early_stopping_patience,
         config.seed,

@@ -8,6 +8,7 @@ from typing import Any
 from keras_neural_opt._core.arguments import check_arguments, choice, did_you_mean, flag, integer, optional, positive
 from keras_neural_opt._core.named_options import named_options
 from keras_neural_opt.hpo._constraints import constraints_of
+from keras_neural_opt.hpo._halving import Hyperband
 from keras_neural_opt.hpo._objectives import objectives_of
 from keras_neural_opt.hpo._project import checked_name
 from keras_neural_opt.hpo._pruners import pruning
@@ -31,6 +32,19 @@ METHODS: dict[str, tuple[str, str | None]] = {
     "hyperband": ("random", "hyperband"),
     "bohb": ("tpe", "hyperband"),
 }
+
+
+def engine_of(method: str, epochs: int, pruner: Any = "auto") -> tuple[str, Any]:
+    """Return the sampler and the pruner of a method.
+
+    Args:
+        method: A name of `METHODS`.
+        epochs: Of a whole training.
+        pruner: What `OptunaOracle` takes, or `"hyperband"`; `"auto"`: the method's own.
+    """
+    sampler, usual = METHODS[method]
+    chosen = usual if pruner == "auto" else pruner
+    return sampler, Hyperband(epochs) if chosen == "hyperband" else chosen
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from keras_neural_opt.hpo import _records as records
+from keras_neural_opt.hpo._constraints import feasible
 from keras_neural_opt.hpo._journal import open_storage
+from keras_neural_opt.hpo._objectives import undominated
 from keras_neural_opt.hpo._quiet import without_news
 from keras_neural_opt.hpo._space import SearchSpace
 from keras_neural_opt.hpo._warm_start import findings
@@ -26,6 +28,7 @@ class StoredSearch:
     directions: dict[str, str]
     seed: int | None
     study_name: str
+    _sign: float
     _storage: Any
     _pruner: Any
     _declared: SearchSpace
@@ -127,3 +130,18 @@ class StoredSearch:
 
     def _counted(self) -> list[FrozenTrial]:
         return [t for t in self.study.get_trials(deepcopy=False) if records.counts(t)]
+
+    def _stored(self, number: int) -> FrozenTrial:
+        return self.study.get_trials(deepcopy=False)[number]
+
+    def _best(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """Return the completed trials from the best on, or those that no other is better than in everything."""
+        complete = feasible([t for t in trials if t.state == TrialState.COMPLETE])
+        if len(self.objectives) > 1:
+            signs = [1.0 if each.direction == "min" else -1.0 for each in self.objectives]
+            return undominated(complete, signs)
+        return sorted(complete, key=lambda t: (self._sign * t.value, t.number))
+
+    def best(self) -> list[FrozenTrial]:
+        """Return Optuna's completed trials, the best first; for several objectives the Pareto front."""
+        return self._best(self._counted())

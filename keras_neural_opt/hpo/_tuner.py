@@ -1,10 +1,12 @@
 """KerasTuner's tuner with Optuna's engine."""
 
 import contextlib
+import inspect
 import json
 import os
 import time
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import numpy as np
 from keras_tuner.src.engine import trial as kt_trial
 from keras_tuner.src.engine import tuner_utils
 
-from keras_neural_opt._core.arguments import check_arguments, flag, integer, optional, positive, refuse_unknown
+from keras_neural_opt._core.arguments import check_arguments, did_you_mean, flag, integer, optional, positive
 from keras_neural_opt._core.files import write_atomic
 from keras_neural_opt.hpo._derived import write_derived
 from keras_neural_opt.hpo._hparams import own_folders, write_if_possible
@@ -29,6 +31,7 @@ from keras_neural_opt.hpo._workers import Workers
 
 _STATUS = kt_trial.TrialStatus
 _OF_KERASTUNER = ("optimizer", "loss", "metrics", "max_model_size", "distribution_strategy", "tuner_id")
+_OF_ORACLE = frozenset(inspect.signature(OptunaOracle).parameters) - {"objective", "max_trials", "seed"}
 # Seconds between two looks at what others still run, which may be lost.
 _WAIT = 0.5
 
@@ -44,25 +47,18 @@ class OptunaTuner(kt.Tuner):
         hypermodel: A function of hyperparameters that returns a compiled model, or a `keras_tuner.HyperModel`.
         objective: As of `OptunaOracle`.
         max_trials: Configurations to try at most, >= 1. Defaults to 50.
-        oracle: An `OptunaOracle`, instead of the objective, `max_trials` and all that follows from `sampler` to `seed`.
-        sampler: As of `OptunaOracle`.
-        pruner: As of `OptunaOracle`.
-        hyperparameters: As of `OptunaOracle`.
-        patience: As of `OptunaOracle`.
+        oracle: An `OptunaOracle`, instead of the objective, `max_trials` and all other arguments of one.
         seed: As of `OptunaOracle`; given, each execution also begins with random numbers of its own that can be drawn
             again.
-        allow_new_entries: As of `OptunaOracle`.
-        tune_new_entries: As of `OptunaOracle`.
-        max_retries_per_trial: As of `OptunaOracle`.
-        max_consecutive_failed_trials: As of `OptunaOracle`.
         executions_per_trial: Trainings of each configuration, whose metrics are averaged, >= 1. Defaults to 1.
         trial_timeout: Seconds after which a trial fails, > 0. Defaults to None: never.
         time_limit: Seconds after which no trial begins, > 0. Defaults to None: none.
         directory: The folder of the project. Defaults to the current one.
         project_name: The project, 1 to 64 letters, digits, `.`, `_` and `-`. Defaults to `"search"`.
         overwrite: Whether a project of this name is deleted first; else it is continued. Defaults to False.
-        storage: As of `OptunaOracle`; defaults to a journal in the project.
-        **kwargs: `optimizer`, `loss`, `metrics`, `max_model_size`, `distribution_strategy` of `keras_tuner.Tuner`.
+        **kwargs: More arguments of `OptunaOracle`, such as `sampler`, `pruner`, `hyperparameters`, `patience` and
+            `storage`, which defaults to a journal in the project; and `optimizer`, `loss`, `metrics`,
+            `max_model_size`, `distribution_strategy` of `keras_tuner.Tuner`.
 
     Raises:
         ValueError: An argument breaks its rule, or variables of KerasTuner's chief are set. Nothing was made then.
@@ -91,31 +87,19 @@ class OptunaTuner(kt.Tuner):
         max_trials: int | None = 50,
         *,
         oracle: OptunaOracle | None = None,
-        sampler: Any = "auto",
-        pruner: Any = "auto",
-        hyperparameters: Any = None,
-        patience: int | None = None,
         seed: int | None = None,
-        allow_new_entries: bool = True,
-        tune_new_entries: bool = True,
-        max_retries_per_trial: int = 0,
-        max_consecutive_failed_trials: int = 10,
         executions_per_trial: int = 1,
         trial_timeout: float | None = None,
         time_limit: float | None = None,
         directory: str | os.PathLike[str] | None = None,
         project_name: str = "search",
         overwrite: bool = False,
-        storage: Any = None,
         **kwargs: Any,
     ) -> None:
         refuse_chief()
-        refuse_unknown(self, OptunaTuner, {name: kwargs[name] for name in kwargs if name not in _OF_KERASTUNER})
-        if hypermodel is not None and not callable(hypermodel) and not isinstance(hypermodel, kt.HyperModel):
-            raise ValueError(
-                "OptunaTuner.hypermodel must be a function of hyperparameters or a keras_tuner.HyperModel;"
-                f" received {hypermodel!r}"
-            )
+        options = {name: kwargs.pop(name) for name in [*kwargs] if name in _OF_ORACLE}
+        _refuse_unknown(self, kwargs)
+        _check_hypermodel(hypermodel)
         checked_name("OptunaTuner.project_name", project_name)
         check_arguments(
             "OptunaTuner",
@@ -125,20 +109,10 @@ class OptunaTuner(kt.Tuner):
             overwrite=flag(overwrite),
         )
         if oracle is None:
-            oracle = OptunaOracle(
-                objective,
-                max_trials,
-                sampler,
-                pruner,
-                hyperparameters,
-                patience,
-                seed,
-                allow_new_entries,
-                tune_new_entries,
-                max_retries_per_trial,
-                max_consecutive_failed_trials,
-                storage=storage,
-            )
+            oracle = OptunaOracle(objective, max_trials, seed=seed, **options)
+        elif objective is not None or options:
+            given = [*options] if objective is None else ["objective", *options]
+            raise ValueError(f"OptunaTuner.oracle must be None where its arguments are given; received {given}")
         if oracle.pauses and executions_per_trial > 1:
             raise ValueError(
                 "OptunaTuner.executions_per_trial must be 1 with successive halving, whose trials are paused;"
@@ -256,7 +230,9 @@ class OptunaTuner(kt.Tuner):
                 results.append(self._build_and_fit_model(trial, *fit_args, **arguments))
             if trial.status == _STATUS.STOPPED:
                 break
-        self._save_weights(trial, best)
+        if best.weights is not None:
+            best.model.set_weights(best.weights)
+            save_weights(best.model, self._get_checkpoint_fname(trial.trial_id))
         return results
 
     def _begin_execution(self, trial: Any, execution: int) -> None:
@@ -267,7 +243,7 @@ class OptunaTuner(kt.Tuner):
 
     def _continue(self, trial: Any, pause: Pause, fit_args: Any, fit_kwargs: Any) -> Any:
         """Go on with a training that was paused; where its state is gone, begin it again."""
-        model = self._model = self._try_build(trial.hyperparameters)
+        model = self._try_build(trial.hyperparameters)
         fit_kwargs = {**fit_kwargs, "initial_epoch": trial.hyperparameters.initial_epoch}
         with contextlib.suppress(EverythingIsBuilt):
             callbacks = [StopAtTheBeginning(), *fit_kwargs["callbacks"]]
@@ -287,20 +263,13 @@ class OptunaTuner(kt.Tuner):
         return model
 
     def _build_and_fit_model(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
-        model = self._model = self._try_build(trial.hyperparameters)
+        model = self._try_build(trial.hyperparameters)
         return self._fit(trial, model, *args, **kwargs)
 
     def _fit(self, trial: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
         results = self.hypermodel.fit(trial.hyperparameters, model, *args, **kwargs)
         write_atomic(self._get_build_config_fname(trial.trial_id), json.dumps(model.get_build_config()))
         return results
-
-    def _save_weights(self, trial: Any, best: BestWeights) -> None:
-        model, self._model = self._model, None
-        if best.weights is None:
-            return
-        model.set_weights(best.weights)
-        save_weights(model, self._get_checkpoint_fname(trial.trial_id))
 
     def load_model(self, trial: Any) -> Any:
         """Return the model of a trial, with the weights of its best epoch."""
@@ -330,3 +299,19 @@ class OptunaTuner(kt.Tuner):
     def reload(self) -> None:
         """Read from the storage."""
         self.oracle.reload()
+
+
+def _refuse_unknown(tuner: Any, kwargs: Mapping[str, Any]) -> None:
+    name = next((name for name in kwargs if name not in _OF_KERASTUNER), None)
+    if name is not None:
+        near = did_you_mean(name, [*_OF_KERASTUNER, *_OF_ORACLE, *inspect.signature(OptunaTuner).parameters])
+        owner = type(tuner).__name__
+        raise ValueError(f"{owner}.{name} must be an argument of {owner}; received {kwargs[name]!r}{near}")
+
+
+def _check_hypermodel(hypermodel: Any) -> None:
+    if hypermodel is not None and not callable(hypermodel) and not isinstance(hypermodel, kt.HyperModel):
+        raise ValueError(
+            "OptunaTuner.hypermodel must be a function of hyperparameters or a keras_tuner.HyperModel;"
+            f" received {hypermodel!r}"
+        )

@@ -56,6 +56,18 @@ def test_a_resumed_search_proposes_what_an_uninterrupted_one_does(sampler: str, 
     assert parts == whole
 
 
+@pytest.mark.parametrize("sampler", ["auto", "tpe", "random", "grid"])
+def test_a_trial_that_is_lost_leaves_no_gap(sampler: str) -> None:
+    space = TWELVE if sampler == "grid" else SPACE
+    value = (lambda values: values["b"]) if sampler == "grid" else bowl
+    whole = run(oracle(sampler=sampler, hyperparameters=space), value)
+    search = oracle(sampler=sampler, hyperparameters=space)
+    begun = run(search, value, trials=5)
+    search.abandon(search.create_trial("here"))
+    assert begun + run(search, value) == whole
+    assert len(search.study.trials) == 13
+
+
 @pytest.mark.parametrize("sampler", NAMES)
 def test_proposals_follow_the_seed(sampler: str) -> None:
     searches = [run(oracle(sampler=sampler, seed=seed, max_trials=4)) for seed in range(1, 11)]
