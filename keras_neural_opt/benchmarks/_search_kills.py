@@ -15,7 +15,6 @@ from optuna.trial import FrozenTrial, TrialState
 from keras_neural_opt.benchmarks._search_models import Bowl
 from keras_neural_opt.hpo import OptunaOracle, OptunaTuner
 from keras_neural_opt.hpo import _records as records
-from keras_neural_opt.hpo._owners import is_gone
 
 _SECONDS = 0.03
 
@@ -65,7 +64,7 @@ def kill_workers(folder: Path, kills: int, seed: int = 1, workers: int = 2) -> d
         time.sleep(rng.uniform(0.05, 0.5))
         place = rng.randrange(workers)
         _kill(team[place])
-        most = max(most, len(_orphans(folder)))
+        most = max(most, len(_run_by(team[place].pid, folder)))
         team[place] = light_process(search_jointly, folder)
         _wait_until_they_run(folder, team)
     for process in team:
@@ -94,11 +93,10 @@ def _damage(folder: Path, most: int) -> dict[str, Any]:
     }
 
 
-def _orphans(folder: Path) -> list[FrozenTrial]:
-    """Read the journal anew, as a search that is resumed does, and return what dead processes ran."""
+def _run_by(pid: int, folder: Path) -> list[FrozenTrial]:
+    """Read the journal anew, as a search that is resumed does, and return what a process that was killed ran."""
     trials = tuner_in(folder, Bowl(folder / "notes"), None).oracle.study.trials
-    running = [t for t in trials if t.state == TrialState.RUNNING]
-    return [t for t in running if records.OWNER in t.user_attrs and is_gone(t.user_attrs[records.OWNER])]
+    return [t for t in trials if t.state == TrialState.RUNNING and t.user_attrs.get(records.OWNER, {}).get("pid") == pid]
 
 
 def _wait_until_they_run(folder: Path, team: list[Any]) -> None:

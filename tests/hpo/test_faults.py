@@ -22,7 +22,7 @@ def test_killed_workers_lose_a_trial_each_at_most_and_delay_nobody(tmp_path: Pat
     assert damage["most_lost_at_once"] <= 1
     assert damage["lost"] <= 4 + 2
     assert damage["lost_and_not_run_again"] == damage["still_running"] == 0
-    assert damage["longest_standstill_seconds"] < 5 + 5  # Five are the wish; the machine that runs tests may be busy.
+    assert damage["longest_standstill_seconds"] < 20  # Nobody waits for a grace to end. The benchmark has the figure.
 
 
 def wait_until(done: object, seconds: float = 60.0) -> None:
