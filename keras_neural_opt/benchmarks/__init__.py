@@ -10,6 +10,7 @@ from keras_neural_opt.benchmarks._range_test_figure import range_test_figure
 from keras_neural_opt.benchmarks._record import environment, write_record
 from keras_neural_opt.benchmarks._samplers import samplers
 from keras_neural_opt.benchmarks._schedules import schedules
+from keras_neural_opt.benchmarks._search_budget import search_budget
 from keras_neural_opt.benchmarks._search_faults import search_faults
 from keras_neural_opt.benchmarks._sparse_rows import sparse_rows
 from keras_neural_opt.benchmarks._step import step
@@ -35,6 +36,7 @@ __all__ = [
     "ranked",
     "samplers",
     "schedules",
+    "search_budget",
     "search_faults",
     "sparse_rows",
     "step",

@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,23 +61,54 @@ def mixed(trial: Any) -> float:
     return value + 0.04 * math.log2(trial.suggest_int("units", 8, 512, log=True) / 128) ** 2
 
 
-def digits_table(folder: Path | None) -> Problem:
-    """Return the last validation loss of networks that were trained on scikit-learn's digits, looked up.
+class Curves:
+    """The validation losses after each epoch of networks that were trained on scikit-learn's digits.
+
+    Args:
+        folder: Where the table is.
 
     Raises:
         FileNotFoundError: The folder does not have the table.
     """
-    path = Path() if folder is None else folder / TABLE
-    if not path.is_file():
-        raise FileNotFoundError(f"the problem needs a folder with {TABLE}: give --data or set KNO_DATA")
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    names = [*_ORDERED, *_CATEGORIES]
-    known = {tuple(row[name] for name in names): float(row[f"vl{EPOCHS}"]) for row in rows}
-    levels = {name: sorted({row[name] for row in rows}, key=float) for name in _ORDERED}
 
-    def look_up(trial: Any) -> float:
-        ordered = [levels[name][trial.suggest_int(name, 0, count - 1)] for name, count in _ORDERED.items()]
-        return known[(*ordered, *(trial.suggest_categorical(name, each) for name, each in _CATEGORIES.items()))]
+    def __init__(self, folder: Path | None) -> None:
+        path = Path() if folder is None else folder / TABLE
+        if not path.is_file():
+            raise FileNotFoundError(f"the problem needs a folder with {TABLE}: give --data or set KNO_DATA")
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        self._levels = {name: sorted({row[name] for row in rows}, key=float) for name in _ORDERED}
+        names = [*_ORDERED, *_CATEGORIES]
+        self._known = {
+            tuple(row[name] for name in names): [float(row[f"vl{epoch + 1}"]) for epoch in range(EPOCHS)]
+            for row in rows
+        }
+        self.least = min(losses[-1] for losses in self._known.values())
 
-    return look_up
+    def kinds(self) -> dict[str, tuple[Any, ...]]:
+        """Return what is searched: `("int", low, high)`, a place among the numbers, or `("categorical", choices)`."""
+        ordered = {name: ("int", 0, count - 1) for name, count in _ORDERED.items()}
+        return {**ordered, **{name: ("categorical", list(each)) for name, each in _CATEGORIES.items()}}
+
+    def of(self, values: Mapping[str, Any]) -> list[float]:
+        """Return the losses of a configuration."""
+        ordered = [self._levels[name][values[name]] for name in _ORDERED]
+        return self._known[(*ordered, *(values[name] for name in _CATEGORIES))]
+
+
+def suggested(trial: Any, kinds: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
+    """Return what a trial of Optuna draws."""
+    return {
+        name: trial.suggest_int(name, *values) if kind == "int" else trial.suggest_categorical(name, *values)
+        for name, (kind, *values) in kinds.items()
+    }
+
+
+def digits_table(folder: Path | None) -> Problem:
+    """Return the last validation loss of a configuration, looked up.
+
+    Raises:
+        FileNotFoundError: The folder does not have the table.
+    """
+    curves = Curves(folder)
+    return lambda trial: curves.of(suggested(trial, curves.kinds()))[-1]

@@ -1,16 +1,15 @@
 """What samplers find in fifty trials, and what a proposal costs."""
 
-import contextlib
 import os
 import statistics
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from keras_neural_opt._core.arguments import check_arguments, choice, integer
 from keras_neural_opt._core.branches import nothing
+from keras_neural_opt.benchmarks._quiet_optuna import quiet_optuna
 from keras_neural_opt.benchmarks._sampler_problems import Problem, branin, digits_table, hartmann6, mixed
 from keras_neural_opt.benchmarks._train_data import data_folder
 
@@ -72,7 +71,7 @@ def samplers(
     chosen, folder = names or SAMPLERS, data_folder(data)
     problems = {name: setting.make(folder) for name, setting in PROBLEMS.items()}
     results, costs = [], []
-    with _quiet():
+    with quiet_optuna():
         for name in chosen:
             for problem, function in problems.items():
                 best = []
@@ -124,21 +123,6 @@ def _cost(name: str, count: int) -> float:
         seconds.append(time.process_time() - begin)
         study.tell(trial, value)
     return statistics.median(seconds)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Optuna from logging each trial, and CMA-ES from warning at each that it leaves categories to chance."""
-    import optuna
-
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(before)
 
 
 def _judged(best: list[float], least: float) -> dict[str, Any]:

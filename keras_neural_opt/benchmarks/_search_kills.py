@@ -96,7 +96,8 @@ def _damage(folder: Path, most: int) -> dict[str, Any]:
 def _run_by(pid: int, folder: Path) -> list[FrozenTrial]:
     """Read the journal anew, as a search that is resumed does, and return what a process that was killed ran."""
     trials = tuner_in(folder, Bowl(folder / "notes"), None).oracle.study.trials
-    return [t for t in trials if t.state == TrialState.RUNNING and t.user_attrs.get(records.OWNER, {}).get("pid") == pid]
+    running = [t for t in trials if t.state == TrialState.RUNNING]
+    return [t for t in running if t.user_attrs.get(records.OWNER, {}).get("pid") == pid]
 
 
 def _wait_until_they_run(folder: Path, team: list[Any]) -> None:

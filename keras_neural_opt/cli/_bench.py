@@ -10,6 +10,7 @@ from keras_neural_opt.cli import (
     _bench_dropout,
     _bench_range_test,
     _bench_samplers,
+    _bench_search_budget,
     _bench_search_faults,
     _bench_train,
 )
@@ -21,14 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what",
         choices=[
             *("step", "fit", "train", "range-test", "batch-norm", "dropout", "samplers"),
-            *("wrappers", "transforms", "schedules", "sparse-rows", "search-faults"),
+            *("wrappers", "transforms", "schedules", "sparse-rows", "search-budget", "search-faults"),
         ],
         help="step: one step against the backend's best peers; fit: an epoch of model.fit against Keras' Adam;"
         " train: steps and time to a target on real tasks, on jax; range-test: what find_learning_rate suggests,"
         " against the best of a grid; batch-norm: what weight decay does under batch norms; dropout: what dropout that"
         " is trained finds on MNIST; samplers: what searches find in fifty trials; wrappers, transforms, schedules:"
-        " what they add; sparse-rows: an embedding's update, on tensorflow; search-faults: searches whose workers are"
-        " killed, and what a search costs",
+        " whatX",
     )
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds; default %(default)s")
     parser.add_argument("--threads", type=int, help="processors to use; default all")
@@ -79,6 +79,7 @@ def run(options: argparse.Namespace) -> None:
         "batch-norm": _bench_batch_norm,
         "dropout": _bench_dropout,
         "samplers": _bench_samplers,
+        "search-budget": _bench_search_budget,
         "search-faults": _bench_search_faults,
     }
     if options.what in of_their_own:

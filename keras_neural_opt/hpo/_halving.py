@@ -18,6 +18,14 @@ class GoesOn(NamedTuple):
     follows: FrozenTrial
     continues: FrozenTrial
     params: Mapping[str, Any]
+    guided: bool = False
+
+
+class Begins(NamedTuple):
+    """A configuration that begins, as Optuna draws it."""
+
+    params: Mapping[str, Any]
+    guided: bool = True
 
 
 class SuccessiveHalving(Configurable):
@@ -71,7 +79,9 @@ class SuccessiveHalving(Configurable):
         """Whether a trial is paused after that many epochs."""
         return epochs in self.rungs(max(epochs, self.min_epochs), bracket)
 
-    def next_to_go_on(self, trials: Sequence[FrozenTrial], sign: float, space: SearchSpace, seed: int) -> GoesOn | None:
+    def next_move(
+        self, trials: Sequence[FrozenTrial], sign: float, space: SearchSpace, seed: int, may_begin: bool
+    ) -> GoesOn | Begins | None:
         """Return a paused trial that is among the best of its rung and was not let on, from the highest rung down.
 
         Args:
@@ -79,6 +89,10 @@ class SuccessiveHalving(Configurable):
             sign: 1 where the objective is minimized, -1 where it is maximized.
             space: The space known so far.
             seed: The seed of the search.
+            may_begin: Whether a new configuration may begin.
+
+        Returns:
+            What to do, or None: then the sampler draws a new configuration.
         """
         paused = waiting_to_go_on(trials)
         for epochs, bracket in sorted({rung_of(t) for t in paused}, reverse=True):
@@ -135,6 +149,19 @@ class Hyperband(SuccessiveHalving):
                 return bracket
             place -= share
         return last
+
+
+def attributes_of(move: GoesOn | Begins) -> dict[str, Any]:
+    """Return what is written down of a trial that is asked for."""
+    guided = {records.GUIDED: True} if move.guided else {}
+    if isinstance(move, Begins):
+        return guided
+    return {
+        **guided,
+        records.CONTINUES: move.continues.number,
+        records.FOLLOWS: move.follows.number,
+        records.BRACKET: bracket_of(move.follows),
+    }
 
 
 def bracket_of(trial: FrozenTrial) -> int:

@@ -16,7 +16,7 @@ from keras_neural_opt._core.arguments import check_arguments, flag, integer, opt
 from keras_neural_opt.hpo import _lost as lost
 from keras_neural_opt.hpo import _records as records
 from keras_neural_opt.hpo._constraints import constraints_of
-from keras_neural_opt.hpo._halving import SuccessiveHalving, bracket_of, rung_of
+from keras_neural_opt.hpo._halving import SuccessiveHalving, attributes_of, rung_of
 from keras_neural_opt.hpo._heartbeat import Observer, Pulse
 from keras_neural_opt.hpo._hyperparameters import SuggestedHyperParameters, declared_space
 from keras_neural_opt.hpo._measured import best_step, check_measured, curves, objective_values
@@ -158,15 +158,12 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         self.bury_the_lost()
         trials = self._counted()
         space, seed = self.space(), self.seed or 0
-        going_on = self._halving.next_to_go_on(trials, self._sign, space, seed) if self._halving else None
-        if going_on:
-            attributes = {
-                records.CONTINUES: going_on.continues.number,
-                records.FOLLOWS: going_on.follows.number,
-                records.BRACKET: bracket_of(going_on.follows),
-            }
-            self.study.enqueue_trial(dict(going_on.params), attributes)
-        elif not any(t.state == TrialState.WAITING for t in trials) and self._has_ended(trials):
+        waiting = any(t.state == TrialState.WAITING for t in trials)
+        may_begin = waiting or not self._has_ended(trials)
+        move = self._halving.next_move(trials, self._sign, space, seed, may_begin) if self._halving else None
+        if move:
+            self.study.enqueue_trial(dict(move.params), attributes_of(move))
+        elif not may_begin:
             return kt_trial.Trial(self.get_space(), status=_STATUS.STOPPED)
         lost.check_failures(trials, self.max_consecutive_failed_trials)
         self.study.sampler = SpaceSampler(sampler_maker(self._sampler, seed, space), space, seed)
@@ -342,11 +339,13 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         return exhausted(self.study, self.space()) or self._is_impatient(trials)
 
     def _is_superfluous(self, trial: optuna.Trial) -> bool:
-        # Two workers may both have found that one more is wanted, or that the same one may go on.
+        # Two workers may both have found that one more is wanted, or that the same one may begin or go on.
         before = [t for t in self._counted() if t.number < trial.number]
         followed = trial.user_attrs.get(records.FOLLOWS)
         if followed is not None:
             return any(t.user_attrs.get(records.FOLLOWS) == followed for t in before)
+        if records.GUIDED in trial.user_attrs and any(records.drawn(t) == records.drawn(trial) for t in before):
+            return True
         return self.max_trials is not None and sum(map(records.begins, before)) >= self.max_trials
 
     def _is_impatient(self, trials: list[FrozenTrial]) -> bool:

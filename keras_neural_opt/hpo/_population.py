@@ -46,7 +46,9 @@ class PopulationBasedTraining(SuccessiveHalving):
         """Whether a trial is paused after that many epochs."""
         return epochs % self.min_epochs == 0
 
-    def next_to_go_on(self, trials: Sequence[FrozenTrial], sign: float, space: SearchSpace, seed: int) -> GoesOn | None:
+    def next_move(
+        self, trials: Sequence[FrozenTrial], sign: float, space: SearchSpace, seed: int, may_begin: bool
+    ) -> GoesOn | None:
         """Return the member that is furthest behind: it goes on by itself, or from a better one where it is bad."""
         paused = waiting_to_go_on(trials)
         if not paused or sum(map(begins, trials)) < self.population_size:

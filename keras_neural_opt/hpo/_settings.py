@@ -8,6 +8,7 @@ from typing import Any
 from keras_neural_opt._core.arguments import check_arguments, choice, did_you_mean, flag, integer, optional, positive
 from keras_neural_opt._core.named_options import named_options
 from keras_neural_opt.hpo._constraints import constraints_of
+from keras_neural_opt.hpo._freeze_thaw import FreezeThaw
 from keras_neural_opt.hpo._halving import Hyperband
 from keras_neural_opt.hpo._objectives import objectives_of
 from keras_neural_opt.hpo._project import checked_name
@@ -31,6 +32,7 @@ METHODS: dict[str, tuple[str, str | None]] = {
     "asha": ("random", "asha"),
     "hyperband": ("random", "hyperband"),
     "bohb": ("tpe", "hyperband"),
+    "freeze_thaw": ("qmc", "freeze_thaw"),
 }
 
 
@@ -44,6 +46,8 @@ def engine_of(method: str, epochs: int, pruner: Any = "auto") -> tuple[str, Any]
     """
     sampler, usual = METHODS[method]
     chosen = usual if pruner == "auto" else pruner
+    if chosen == "freeze_thaw":
+        return sampler, FreezeThaw(epochs)
     return sampler, Hyperband(epochs) if chosen == "hyperband" else chosen
 
 
