@@ -344,8 +344,9 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         followed = trial.user_attrs.get(records.FOLLOWS)
         if followed is not None:
             return any(t.user_attrs.get(records.FOLLOWS) == followed for t in before)
-        if records.GUIDED in trial.user_attrs and any(records.drawn(t) == records.drawn(trial) for t in before):
-            return True
+        if records.GUIDED in trial.user_attrs:
+            drawn = records.drawn(self._stored(trial.number))
+            return any(records.drawn(t) == drawn for t in before)
         return self.max_trials is not None and sum(map(records.begins, before)) >= self.max_trials
 
     def _is_impatient(self, trials: list[FrozenTrial]) -> bool:

@@ -68,7 +68,9 @@ class Slow(kt.HyperModel):
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_no_worker_outlives_its_parent(number: int, status: int, tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(SCRIPT)
-    program = "import sys; from keras_neural_opt.cli import main; sys.exit(main(sys.argv[1:]))"
+    # Whoever starts the tests in the background may have switched Ctrl-C off.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{listen}; import sys; from keras_neural_opt.cli import main; sys.exit(main(sys.argv[1:]))"
     arguments = ["tune", f"{tmp_path}/slow.py:Slow", "--objective", "default_objective:min", "--workers", "1"]
     command = [sys.executable, "-c", program, *arguments, "--method", "random", "--directory", str(tmp_path)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=with_this_package()) as parent:
@@ -76,7 +78,10 @@ def test_no_worker_outlives_its_parent(number: int, status: int, tmp_path: Path)
             assert parent.poll() is None
             time.sleep(0.05)
         parent.send_signal(number)
-        errors = parent.communicate(timeout=60)[1]
+        try:
+            errors = parent.communicate(timeout=60)[1]
+        finally:
+            parent.kill()
     assert parent.returncode == status
     wait_until_gone(int(found[0].name.removeprefix("pid-")))
     oracle = OptunaOracle(("default_objective", "min"), storage=tmp_path / "search" / "study.journal")
