@@ -149,6 +149,7 @@ def hyperband(curves: Curves, seed: int) -> Epochs:
     oracle = kt.oracles.HyperbandOracle(
         kt.Objective("val_loss", "min"), EPOCHS, 3, hyperband_iterations=1000, seed=seed, hyperparameters=space
     )
+    oracle.verbose = 0
     with tempfile.TemporaryDirectory() as folder:
         oracle._set_project_dir(folder, "search")
         yield from run_oracle(oracle, curves)
