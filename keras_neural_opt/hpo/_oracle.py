@@ -49,8 +49,8 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         max_trials: Configurations to try at most, >= 1. Defaults to 50. None: no limit, but that of the space.
         sampler: `"auto"` and `"bayesian"` (a Gaussian process; default), `"tpe"`, `"cma_es"`, `"nsga2"`, `"random"`,
             `"qmc"`, or a sampler of Optuna.
-        pruner: `"auto"` (default) and `"median"`: what is worse than the median ends; `"asha"`, a `SuccessiveHalving`
-            or a `Hyperband`: the best go on; None: nothing is pruned; or a pruner of Optuna.
+        pruner: `"auto"` (default) and `"median"`: what is worse than the median ends; `"asha"`, a `SuccessiveHalving`,
+            a `Hyperband` or a `FreezeThaw`: the best go on; None: nothing is pruned; or a pruner of Optuna.
         hyperparameters: A `SearchSpace`, what it is made of, or `keras_tuner.HyperParameters`; others are found when
             the model asks for them. Defaults to None: all are.
         patience: End after that many trials without a new best, >= 1. Defaults to None: never.
@@ -169,19 +169,20 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         self.study.sampler = SpaceSampler(sampler_maker(self._sampler, seed, space), space, seed)
         trial = self.study.ask()
         trial.set_user_attr(records.OWNER, this_process())
-        if self._is_superfluous(trial):
+        before = [t for t in self._counted() if t.number < trial.number]
+        if self._is_superfluous(trial, before):
             lost.lose(self.study, self._stored(trial.number), "one too many")
             return self._next(tuner_id)
-        return self._begin(tuner_id, trial, space)
+        return self._begin(tuner_id, trial, space, sum(map(records.begins, before)))
 
-    def _begin(self, tuner_id: str, trial: optuna.Trial, space: SearchSpace) -> Any:
+    def _begin(self, tuner_id: str, trial: optuna.Trial, space: SearchSpace, place: int) -> Any:
         drawn: dict[str, Any] = {}
         for p in space:
             if p.counts(space.values(drawn)):
                 drawn[p.key] = trial._suggest(p.key, p.distribution)
         hyperparameters = SuggestedHyperParameters(self._suggester(trial))
         hyperparameters.fill(space.values(drawn), space.parameters)
-        hyperparameters.place = sum(t.number < trial.number for t in self._counted() if records.begins(t))
+        hyperparameters.place = place
         shown = kt_trial.Trial(hyperparameters, trial_id(trial.number), _STATUS.RUNNING)
         running = self._running[shown.trial_id] = RunningTrial(trial, Pulse(self.study, trial._trial_id))
         if self._halving:
@@ -276,7 +277,7 @@ class OptunaOracle(StoredSearch, kt.Oracle):
                     stopped = trial.status == _STATUS.STOPPED
                     ended = (records.PAUSED if running.paused else "pruned") if stopped else None
                     self._finish(running.trial, shown, ended)
-            self.trials[trial.trial_id] = self._view(self._stored(number_of(trial.trial_id)))
+            self.trials[trial.trial_id] = self._view(self.study._storage.get_trial(running.trial._trial_id))
             self.end_order.append(trial.trial_id)
 
     def abandon(self, trial: Any) -> None:
@@ -338,9 +339,8 @@ class OptunaOracle(StoredSearch, kt.Oracle):
             return True
         return exhausted(self.study, self.space()) or self._is_impatient(trials)
 
-    def _is_superfluous(self, trial: optuna.Trial) -> bool:
+    def _is_superfluous(self, trial: optuna.Trial, before: list[FrozenTrial]) -> bool:
         # Two workers may both have found that one more is wanted, or that the same one may begin or go on.
-        before = [t for t in self._counted() if t.number < trial.number]
         followed = trial.user_attrs.get(records.FOLLOWS)
         if followed is not None:
             return any(t.user_attrs.get(records.FOLLOWS) == followed for t in before)

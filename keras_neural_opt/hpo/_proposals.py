@@ -51,7 +51,9 @@ class SpaceSampler(BaseSampler):
         """Return a configuration that was not tried, if there is one; what was enqueued needs none."""
         if self._is_given(trial):
             return {}
-        tried = [t.params for t in study.get_trials(deepcopy=False) if t.number != trial.number and counts(t)]
+        trials = study.get_trials(deepcopy=False)
+        self._places[trial.number] = sum(map(begins, trials[: trial.number]))
+        tried = [t.params for t in trials if t.number != trial.number and counts(t)]
         drawn: dict[str, Any] = {}
         for attempt in range(_TRIES):
             drawn = self._draw(study, trial, attempt)

@@ -6,6 +6,7 @@ from typing import Any
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 
 from keras_neural_opt._core.arguments import did_you_mean
+from keras_neural_opt.hpo._freeze_thaw import FreezeThaw
 from keras_neural_opt.hpo._halving import Hyperband, SuccessiveHalving
 
 PRUNERS: dict[str, Callable[[], BasePruner]] = {
@@ -13,15 +14,16 @@ PRUNERS: dict[str, Callable[[], BasePruner]] = {
     "median": MedianPruner,
     "none": NopPruner,
 }
-_HALVINGS = ("asha", "hyperband")
+# What must know how long a whole training is.
+_HALVINGS: dict[str, Callable[[int], SuccessiveHalving]] = {"hyperband": Hyperband, "freeze_thaw": FreezeThaw}
 
 
 def pruning(pruner: Any, max_epochs: int | None = None) -> tuple[BasePruner, SuccessiveHalving | None]:
     """Return a pruner of Optuna, and what lets paused trials go on, or None.
 
     Args:
-        pruner: A name, None, a pruner of Optuna, a `SuccessiveHalving` or a `Hyperband`.
-        max_epochs: Epochs of a whole training, which `"hyperband"` must know.
+        pruner: A name, None, a pruner of Optuna, a `SuccessiveHalving`, a `Hyperband` or a `FreezeThaw`.
+        max_epochs: Epochs of a whole training, which `"hyperband"` and `"freeze_thaw"` must know.
 
     Raises:
         ValueError: It is none of these.
@@ -32,12 +34,12 @@ def pruning(pruner: Any, max_epochs: int | None = None) -> tuple[BasePruner, Suc
         return pruner, None
     if pruner == "asha":
         return NopPruner(), SuccessiveHalving()
-    if pruner == "hyperband" and max_epochs is not None:
-        return NopPruner(), Hyperband(max_epochs)
+    if isinstance(pruner, str) and pruner in _HALVINGS and max_epochs is not None:
+        return NopPruner(), _HALVINGS[pruner](max_epochs)
     if not isinstance(pruner, str) or pruner not in PRUNERS:
-        names = [*PRUNERS, *_HALVINGS] if max_epochs is not None else [*PRUNERS, _HALVINGS[0]]
+        names = [*PRUNERS, "asha", *(_HALVINGS if max_epochs is not None else ())]
         raise ValueError(
-            f"OptunaOracle.pruner must be one of {', '.join(map(repr, names))}, None, a SuccessiveHalving, a Hyperband"
-            f" or a pruner of Optuna; received {pruner!r}{did_you_mean(pruner, names)}"
+            f"OptunaOracle.pruner must be one of {', '.join(map(repr, names))}, None, a SuccessiveHalving, a Hyperband,"
+            f" a FreezeThaw or a pruner of Optuna; received {pruner!r}{did_you_mean(pruner, names)}"
         )
     return PRUNERS[pruner](), None

@@ -70,12 +70,14 @@ def _parents_first(parameters: list[Parameter]) -> list[Parameter]:
 
 def counts(trial: FrozenTrial) -> bool:
     """Whether a trial is one of the search: what was lost is run again, what an earlier search saw is not its own."""
-    return LOST not in trial.user_attrs and EARLIER not in trial.user_attrs
+    noted = trial.user_attrs
+    return LOST not in noted and EARLIER not in noted
 
 
 def begins(trial: FrozenTrial) -> bool:
     """Whether a trial is the first of its configuration."""
-    return counts(trial) and CONTINUES not in trial.user_attrs
+    noted = trial.user_attrs
+    return CONTINUES not in noted and LOST not in noted and EARLIER not in noted
 
 
 def drawn(trial: FrozenTrial) -> dict[str, Any]:

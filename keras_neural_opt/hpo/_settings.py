@@ -8,8 +8,6 @@ from typing import Any
 from keras_neural_opt._core.arguments import check_arguments, choice, did_you_mean, flag, integer, optional, positive
 from keras_neural_opt._core.named_options import named_options
 from keras_neural_opt.hpo._constraints import constraints_of
-from keras_neural_opt.hpo._freeze_thaw import FreezeThaw
-from keras_neural_opt.hpo._halving import Hyperband
 from keras_neural_opt.hpo._objectives import objectives_of
 from keras_neural_opt.hpo._project import checked_name
 from keras_neural_opt.hpo._pruners import pruning
@@ -37,18 +35,17 @@ METHODS: dict[str, tuple[str, str | None]] = {
 
 
 def engine_of(method: str, epochs: int, pruner: Any = "auto") -> tuple[str, Any]:
-    """Return the sampler and the pruner of a method.
+    """Return the sampler and the pruner of a method, as `OptunaOracle` takes them.
 
     Args:
         method: A name of `METHODS`.
         epochs: Of a whole training.
-        pruner: What `OptunaOracle` takes, or `"hyperband"`; `"auto"`: the method's own.
+        pruner: A pruner or the name of one; `"auto"`: the method's own.
     """
     sampler, usual = METHODS[method]
     chosen = usual if pruner == "auto" else pruner
-    if chosen == "freeze_thaw":
-        return sampler, FreezeThaw(epochs)
-    return sampler, Hyperband(epochs) if chosen == "hyperband" else chosen
+    _, halving = pruning(chosen, epochs)
+    return sampler, halving or chosen
 
 
 @dataclass(frozen=True)
@@ -119,6 +116,15 @@ class SearchConfig:
             endless = [p.name for p in space if p.choices() is None]
             raise ValueError(f"{OWNER}.search_space must be finite for a grid; received {endless or 'too many points'}")
         object.__setattr__(self, "search_space", space)
+
+    @property
+    def method(self) -> str:
+        """The method; `"auto"` freezes and thaws where time is all there is, and trainings can be paused."""
+        by_default = self.optimization_method == self.pruner == "auto"
+        timed = self.max_trials is None and self.time_limit is not None
+        pausable = self.epochs > 1 and self.executions_per_trial == 1 and self.cross_validation is None
+        alone = self.objective is None or len(objectives_of(self.objective)) == 1
+        return "freeze_thaw" if by_default and timed and pausable and alone else self.optimization_method
 
     def with_options(self, options: Mapping[str, Any]) -> "SearchConfig":
         """Return it with other values of some fields."""
