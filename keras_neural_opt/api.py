@@ -466,9 +466,8 @@ def create_hyperparameter_optimization_config(config: Any = None, /, **options: 
             What is searched: `search_space`, as `hpo.SearchSpace` takes it (must be given); `objective`, as
             `hpo.OptunaOracle` takes it (None: `"val_loss"`, or `"loss"` where nothing is validated).
 
-            How: `optimization_method` (`"auto"`: `"bayesian"`, or `"freeze_thaw"` where there is a `time_limit` and no
-            `max_trials`): `"bayesian"`, `"tpe"`, `"gp"`, `"cma_es"`, `"nsga2"`, `"random"`, `"qmc"`, `"grid"`,
-            `"asha"`, `"hyperband"`, `"bohb"` or `"freeze_thaw"`; `pruner` (`"auto"`: the method's; None: none);
+            How: `optimization_method` (`"auto"`): `"bayesian"`, `"tpe"`, `"gp"`, `"cma_es"`, `"nsga2"`, `"random"`,
+            `"qmc"`, `"grid"`, `"asha"`, `"hyperband"` or `"bohb"`; `pruner` (`"auto"`: the method's; None: none);
             `initial_points` (()): mappings of names to values that are tried first; `warm_start` (None): what
             `hpo.OptunaOracle.learn_from` takes; `constraints` (None), as `hpo.OptunaOracle` takes them; `seed` (None).
 

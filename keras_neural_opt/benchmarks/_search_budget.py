@@ -16,7 +16,7 @@ from keras_neural_opt.benchmarks._train_data import data_folder
 BUDGETS = tuple(range(135, 1351, 135))
 TRIALS = 50
 SEEDS = 50
-OURS = "FreezeThaw"
+OURS = "OptunaTuner"
 PRUNERS = {"none": None, "auto": "auto"}
 # The loss after each epoch that is the last of a whole training; None after each other one.
 Epochs = Iterator[float | None]
@@ -31,7 +31,7 @@ def search_budget(
     """Compare searches that end trainings early, on 864 learning curves of networks for scikit-learn's digits.
 
     Args:
-        names: Which; all by default: ours (`FreezeThaw`), KerasTuner's Hyperband, Optuna's TPE with its median pruner.
+        names: Which; all by default: ours (`OptunaTuner`), KerasTuner's Hyperband, Optuna's TPE with its median pruner.
         data: The folder of data sets, with the table of trainings; by default what `KNO_DATA` says.
         advance: Called after each search, to show progress.
         seeds: How many searches of each, >= 1; by default 50.
@@ -83,7 +83,7 @@ def searches_of(names: Sequence[str], seeds: int | None) -> int:
 def _pruned(curves: Curves, pruner: Any, seeds: Sequence[int], advance: Callable[[], Any]) -> dict[str, float]:
     epochs, regrets = [], []
     for seed in seeds:
-        losses = list(_search(curves, seed, "auto", pruner, TRIALS))
+        losses = list(_search(curves, seed, pruner, TRIALS))
         epochs.append(len(losses))
         regrets.append(min(loss for loss in losses if loss is not None) - curves.least)
         advance()
@@ -124,18 +124,16 @@ def run_oracle(oracle: Any, curves: Curves, **last: Any) -> Epochs:
         oracle.end_trial(trial)
 
 
-def freeze_thaw(curves: Curves, seed: int) -> Epochs:
-    """Search by our `FreezeThaw`, in its defaults."""
-    from keras_neural_opt.hpo import FreezeThaw
-
-    return _search(curves, seed, "qmc", FreezeThaw(EPOCHS), None)
+def by_default(curves: Curves, seed: int) -> Epochs:
+    """Search as `OptunaTuner` does by default."""
+    return _search(curves, seed, "auto", None)
 
 
-def _search(curves: Curves, seed: int, sampler: str, pruner: Any, max_trials: int | None) -> Epochs:
+def _search(curves: Curves, seed: int, pruner: Any, max_trials: int | None) -> Epochs:
     from keras_neural_opt.hpo import OptunaOracle
 
     space = [(name, *kind) for name, kind in curves.kinds().items()]
-    oracle = OptunaOracle("val_loss", max_trials, sampler, pruner, space, seed=seed)
+    oracle = OptunaOracle("val_loss", max_trials, pruner=pruner, hyperparameters=space, seed=seed)
     return run_oracle(oracle, curves, final=True)
 
 
@@ -174,7 +172,7 @@ def tpe_with_median(curves: Curves, seed: int) -> Epochs:
 
 
 SEARCHES: dict[str, Callable[[Curves, int], Epochs]] = {
-    OURS: freeze_thaw,
+    OURS: by_default,
     "Hyperband": hyperband,
     "TPESampler, MedianPruner": tpe_with_median,
 }

@@ -1,6 +1,5 @@
 """Hyperparameter search: KerasTuner's face, Optuna's engine."""
 
-from keras_neural_opt.hpo._freeze_thaw import FreezeThaw
 from keras_neural_opt.hpo._gp_sampler import GaussianProcessSampler
 from keras_neural_opt.hpo._halving import Hyperband, SuccessiveHalving
 from keras_neural_opt.hpo._hardened import HardenedTuner
@@ -13,7 +12,6 @@ from keras_neural_opt.hpo._space import SearchSpace
 from keras_neural_opt.hpo._tuner import OptunaTuner
 
 __all__ = [
-    "FreezeThaw",
     "GaussianProcessSampler",
     "HardenedTuner",
     "Hyperband",

@@ -18,8 +18,8 @@ from keras_neural_opt.hpo._gp_space import ConditionalSpace, Parameter
 from keras_neural_opt.hpo._gp_values import constraint_values, kept, losses, scalarised, told, warped
 from keras_neural_opt.hpo._records import LOST
 
-_FITTED, KEPT = 150, 500  # trials that hyperparameters are fitted to, and that the process is given
-GOOD = 5
+_FITTED, _KEPT = 150, 500  # trials that hyperparameters are fitted to, and that the process is given
+_GOOD = 5
 _SOBOL_COLUMNS = 64
 
 
@@ -153,20 +153,19 @@ def _acquisition(
     ranked = np.lexsort([values, np.maximum(constraints, 0.0).sum(1)])
     order = np.empty(len(values))
     order[ranked] = np.arange(len(values))
-    rows = kept(order, KEPT)
-    process = fitted(x[rows], values[rows], space.categorical).assuming(pending)
+    rows = kept(order, _KEPT)
+    process = _fitted(x[rows], values[rows], space.categorical).assuming(pending)
     limits = []
     for column in constraints.T:
         scale = float(column.std()) or 1.0
         standard = (column - column.mean()) / scale
-        limits.append((fitted(x[rows], standard[rows], space.categorical), -float(column.mean()) / scale))
+        limits.append((_fitted(x[rows], standard[rows], space.categorical), -float(column.mean()) / scale))
     mean = process.predict(x[rows])[0]
     best = float(mean[feasible[rows]].min()) if feasible[rows].any() else float(mean.max())
-    return Acquisition(process, best, limits), x[ranked[:GOOD]]
+    return Acquisition(process, best, limits), x[ranked[:_GOOD]]
 
 
-def fitted(x: Array, y: Array, categorical: Any) -> GaussianProcess:
-    """Return the process of all rows, its hyperparameters fitted to some of them where they are many."""
+def _fitted(x: Array, y: Array, categorical: Any) -> GaussianProcess:
     rows = kept(y, _FITTED)
     process = fit(x[rows], y[rows], categorical)
     return process if len(rows) == len(x) else GaussianProcess(process.kernel, x, y)

@@ -57,16 +57,6 @@ class Space(Protocol):
         """Return the points, those that mean the same made equal."""
 
 
-class Promise(Protocol):
-    """What is maximised."""
-
-    def __call__(self, x: Array) -> Array:
-        """Return the value at each row."""
-
-    def with_gradient(self, x: Array) -> tuple[float, Array]:
-        """Return value and gradient at one point."""
-
-
 class Acquisition:
     """The logarithm of the expected improvement times the probability that every constraint holds.
 
@@ -106,7 +96,7 @@ class Acquisition:
         return value, gradient
 
 
-def maximise(acquisition: Promise, space: Space, seen: Array, good: Array, rng: np.random.Generator) -> Array:
+def maximise(acquisition: Acquisition, space: Space, seen: Array, good: Array, rng: np.random.Generator) -> Array:
     """Return the point of largest value that was not seen, or of all points where all were.
 
     Args:
@@ -181,7 +171,7 @@ def _separate(points: Array, values: Array) -> Array:
     return np.array(chosen)
 
 
-def _refined(acquisition: Promise, space: Space, x: Array) -> Array:
+def _refined(acquisition: Acquisition, space: Space, x: Array) -> Array:
     """Return where climbing from `x` ends: along the slope, then by the best change of one discrete column."""
     value = -math.inf
     for _ in range(_ROUNDS):
@@ -197,7 +187,7 @@ def _refined(acquisition: Promise, space: Space, x: Array) -> Array:
     return x
 
 
-def _climbed(acquisition: Promise, space: Space, x: Array) -> Array:
+def _climbed(acquisition: Acquisition, space: Space, x: Array) -> Array:
     smooth = np.array([column.smooth for column in space.columns])
     if not smooth.any():
         return x

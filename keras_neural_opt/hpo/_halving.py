@@ -18,14 +18,6 @@ class GoesOn(NamedTuple):
     follows: FrozenTrial
     continues: FrozenTrial
     params: Mapping[str, Any]
-    guided: bool = False
-
-
-class Begins(NamedTuple):
-    """A configuration that begins, as Optuna draws it."""
-
-    params: Mapping[str, Any]
-    guided: bool = True
 
 
 class SuccessiveHalving(Configurable):
@@ -79,9 +71,9 @@ class SuccessiveHalving(Configurable):
         """Whether a trial is paused after that many epochs."""
         return epochs in self.rungs(max(epochs, self.min_epochs), bracket)
 
-    def next_move(
-        self, trials: Sequence[FrozenTrial], sign: float, space: SearchSpace, seed: int, may_begin: bool
-    ) -> GoesOn | Begins | None:
+    def next_to_go_on(
+        self, trials: Sequence[FrozenTrial], sign: float, space: SearchSpace, seed: int, ended: bool
+    ) -> GoesOn | None:
         """Return a paused trial that is among the best of its rung and was not let on, from the highest rung down.
 
         Args:
@@ -89,19 +81,20 @@ class SuccessiveHalving(Configurable):
             sign: 1 where the objective is minimized, -1 where it is maximized.
             space: The space known so far.
             seed: The seed of the search.
-            may_begin: Whether a new configuration may begin.
-
-        Returns:
-            What to do, or None: then the sampler draws a new configuration.
+            ended: Whether no new configuration begins.
         """
         paused = waiting_to_go_on(trials)
         for epochs, bracket in sorted({rung_of(t) for t in paused}, reverse=True):
             reached = [t for t in trials if bracket_of(t) == bracket and epochs - 1 in t.intermediate_values]
             good = sorted(reached, key=lambda t: (_rank(sign * t.intermediate_values[epochs - 1]), t.number))
-            for trial in good[: len(reached) // self.reduction_factor]:
+            for trial in good[: self.promoted(len(reached))]:
                 if trial in paused and rung_of(trial)[0] == epochs:
                     return GoesOn(trial, trial, trial.params)
         return None
+
+    def promoted(self, reached: int) -> int:
+        """Return how many of those that reached a rung go on."""
+        return reached // self.reduction_factor
 
 
 class Hyperband(SuccessiveHalving):
@@ -149,19 +142,6 @@ class Hyperband(SuccessiveHalving):
                 return bracket
             place -= share
         return last
-
-
-def attributes_of(move: GoesOn | Begins) -> dict[str, Any]:
-    """Return what is written down of a trial that is asked for."""
-    guided = {records.GUIDED: True} if move.guided else {}
-    if isinstance(move, Begins):
-        return guided
-    return {
-        **guided,
-        records.CONTINUES: move.continues.number,
-        records.FOLLOWS: move.follows.number,
-        records.BRACKET: bracket_of(move.follows),
-    }
 
 
 def bracket_of(trial: FrozenTrial) -> int:

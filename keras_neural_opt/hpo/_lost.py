@@ -9,7 +9,7 @@ from keras_neural_opt.hpo import _records as records
 
 ENDED = "its process ended"
 # What a trial has in common with its next run.
-_PLACE = (records.CONTINUES, records.FOLLOWS, records.BRACKET, records.GUIDED)
+_PLACE = (records.CONTINUES, records.FOLLOWS, records.BRACKET)
 
 
 def bury(study: optuna.Study, trial: FrozenTrial, runs: int) -> None:
@@ -52,12 +52,14 @@ def run_again(study: optuna.Study, trial: FrozenTrial, runs: Sequence[int]) -> N
         trial: A trial that ended.
         runs: The trials that ran it before.
     """
+    # What it was given to run, too: it may have ended before it looked.
+    drawn = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
     place = {name: value for name, value in trial.user_attrs.items() if name in _PLACE}
     study.add_trial(
         optuna.create_trial(
             state=TrialState.WAITING,
             # Also what the sampler noted of it, such as its generation, or the next proposals would be others.
-            system_attrs={**trial.system_attrs, "fixed_params": records.drawn(trial)},
+            system_attrs={**trial.system_attrs, "fixed_params": drawn},
             user_attrs={**place, records.RERUN_OF: list(runs)},
         )
     )

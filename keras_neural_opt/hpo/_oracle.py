@@ -16,7 +16,8 @@ from keras_neural_opt._core.arguments import check_arguments, flag, integer, opt
 from keras_neural_opt.hpo import _lost as lost
 from keras_neural_opt.hpo import _records as records
 from keras_neural_opt.hpo._constraints import constraints_of
-from keras_neural_opt.hpo._halving import SuccessiveHalving, attributes_of, rung_of
+from keras_neural_opt.hpo._halved_start import HalvedStart
+from keras_neural_opt.hpo._halving import SuccessiveHalving, bracket_of, rung_of
 from keras_neural_opt.hpo._heartbeat import Observer, Pulse
 from keras_neural_opt.hpo._hyperparameters import SuggestedHyperParameters, declared_space
 from keras_neural_opt.hpo._measured import best_step, check_measured, curves, objective_values
@@ -49,8 +50,10 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         max_trials: Configurations to try at most, >= 1. Defaults to 50. None: no limit, but that of the space.
         sampler: `"auto"` and `"bayesian"` (a Gaussian process; default), `"tpe"`, `"cma_es"`, `"nsga2"`, `"random"`,
             `"qmc"`, or a sampler of Optuna.
-        pruner: `"auto"` (default) and `"median"`: what is worse than the median ends; `"asha"`, a `SuccessiveHalving`,
-            a `Hyperband` or a `FreezeThaw`: the best go on; None: nothing is pruned; or a pruner of Optuna.
+        pruner: `"median"`: what is worse than the median ends; `"auto"` (default): also, a third of the trials, at most
+            15, are paused after the first epoch, and only the best third of these goes on; `"asha"`, a
+            `SuccessiveHalving` or a `Hyperband`: all are paused, and the best go on; None: nothing is pruned; or a
+            pruner of Optuna.
         hyperparameters: A `SearchSpace`, what it is made of, or `keras_tuner.HyperParameters`; others are found when
             the model asks for them. Defaults to None: all are.
         patience: End after that many trials without a new best, >= 1. Defaults to None: never.
@@ -108,8 +111,8 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         self.directions = {each.name: each.direction for each in self.objectives}
         self._declared = declared_space(hyperparameters)
         self._sampler, self.patience = sampler, patience
-        self._pruner, self._halving = pruning(pruner)
-        if self._halving and len(self.objectives) > 1:
+        self._pruner, self._halving = pruning(pruner, max_trials=max_trials)
+        if len(self.objectives) > 1 and not self.pause_nothing():
             raise ValueError(f"OptunaOracle.pruner must be None for several objectives; received {pruner!r}")
         if not len(self._declared) and not (allow_new_entries and tune_new_entries):
             raise ValueError("OptunaOracle.hyperparameters must be given where the model may add none; received none")
@@ -146,6 +149,12 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         """Whether trials are paused, and some of them go on."""
         return self._halving is not None
 
+    def pause_nothing(self) -> bool:
+        """Do without pauses; return whether that is possible, because nobody asked for them."""
+        if isinstance(self._halving, HalvedStart):
+            self._halving = None
+        return self._halving is None
+
     def create_trial(self, tuner_id: str) -> Any:
         """Return the next trial; one whose status is `STOPPED` says that the search has ended."""
         with self._lock:
@@ -158,12 +167,16 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         self.bury_the_lost()
         trials = self._counted()
         space, seed = self.space(), self.seed or 0
-        waiting = any(t.state == TrialState.WAITING for t in trials)
-        may_begin = waiting or not self._has_ended(trials)
-        move = self._halving.next_move(trials, self._sign, space, seed, may_begin) if self._halving else None
-        if move:
-            self.study.enqueue_trial(dict(move.params), attributes_of(move))
-        elif not may_begin:
+        ended = not any(t.state == TrialState.WAITING for t in trials) and self._has_ended(trials)
+        going_on = self._halving.next_to_go_on(trials, self._sign, space, seed, ended) if self._halving else None
+        if going_on:
+            attributes = {
+                records.CONTINUES: going_on.continues.number,
+                records.FOLLOWS: going_on.follows.number,
+                records.BRACKET: bracket_of(going_on.follows),
+            }
+            self.study.enqueue_trial(dict(going_on.params), attributes)
+        elif ended:
             return kt_trial.Trial(self.get_space(), status=_STATUS.STOPPED)
         lost.check_failures(trials, self.max_consecutive_failed_trials)
         self.study.sampler = SpaceSampler(sampler_maker(self._sampler, seed, space), space, seed)
@@ -340,13 +353,10 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         return exhausted(self.study, self.space()) or self._is_impatient(trials)
 
     def _is_superfluous(self, trial: optuna.Trial, before: list[FrozenTrial]) -> bool:
-        # Two workers may both have found that one more is wanted, or that the same one may begin or go on.
+        # Two workers may both have found that one more is wanted, or that the same one may go on.
         followed = trial.user_attrs.get(records.FOLLOWS)
         if followed is not None:
             return any(t.user_attrs.get(records.FOLLOWS) == followed for t in before)
-        if records.GUIDED in trial.user_attrs:
-            drawn = records.drawn(self._stored(trial.number))
-            return any(records.drawn(t) == drawn for t in before)
         return self.max_trials is not None and sum(map(records.begins, before)) >= self.max_trials
 
     def _is_impatient(self, trials: list[FrozenTrial]) -> bool:
@@ -356,6 +366,8 @@ class OptunaOracle(StoredSearch, kt.Oracle):
             t for t in trials if t.state.is_finished() and (records.begins(t) or t.state == TrialState.COMPLETE)
         ]
         best = {t.number for t in self._best(trials)[: None if len(self.objectives) > 1 else 1]}
+        if not best and any(t.user_attrs.get(records.REASON) == records.PAUSED for t in finished):
+            return False  # None of them was let go on yet.
         since = next((i for i, t in enumerate(reversed(finished)) if t.number in best), len(finished))
         return since >= self.patience
 

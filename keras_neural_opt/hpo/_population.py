@@ -46,8 +46,8 @@ class PopulationBasedTraining(SuccessiveHalving):
         """Whether a trial is paused after that many epochs."""
         return epochs % self.min_epochs == 0
 
-    def next_move(
-        self, trials: Sequence[FrozenTrial], sign: float, space: SearchSpace, seed: int, may_begin: bool
+    def next_to_go_on(
+        self, trials: Sequence[FrozenTrial], sign: float, space: SearchSpace, seed: int, ended: bool
     ) -> GoesOn | None:
         """Return the member that is furthest behind: it goes on by itself, or from a better one where it is bad."""
         paused = waiting_to_go_on(trials)

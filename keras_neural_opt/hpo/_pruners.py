@@ -6,24 +6,29 @@ from typing import Any
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 
 from keras_neural_opt._core.arguments import did_you_mean
-from keras_neural_opt.hpo._freeze_thaw import FreezeThaw
+from keras_neural_opt.hpo._halved_start import HalvedStart
 from keras_neural_opt.hpo._halving import Hyperband, SuccessiveHalving
 
-PRUNERS: dict[str, Callable[[], BasePruner]] = {
-    "auto": lambda: MedianPruner(n_startup_trials=5, n_warmup_steps=1),
-    "median": MedianPruner,
-    "none": NopPruner,
-}
-# What must know how long a whole training is.
-_HALVINGS: dict[str, Callable[[int], SuccessiveHalving]] = {"hyperband": Hyperband, "freeze_thaw": FreezeThaw}
+_FIRST = 15
 
 
-def pruning(pruner: Any, max_epochs: int | None = None) -> tuple[BasePruner, SuccessiveHalving | None]:
+def _median() -> BasePruner:
+    return MedianPruner(n_startup_trials=5, n_warmup_steps=1)
+
+
+PRUNERS: dict[str, Callable[[], BasePruner]] = {"auto": _median, "median": _median, "none": NopPruner}
+_HALVINGS = ("asha", "hyperband")
+
+
+def pruning(
+    pruner: Any, max_epochs: int | None = None, max_trials: int | None = None
+) -> tuple[BasePruner, SuccessiveHalving | None]:
     """Return a pruner of Optuna, and what lets paused trials go on, or None.
 
     Args:
-        pruner: A name, None, a pruner of Optuna, a `SuccessiveHalving`, a `Hyperband` or a `FreezeThaw`.
-        max_epochs: Epochs of a whole training, which `"hyperband"` and `"freeze_thaw"` must know.
+        pruner: A name, None, a pruner of Optuna, a `SuccessiveHalving` or a `Hyperband`.
+        max_epochs: Epochs of a whole training, which `"hyperband"` must know.
+        max_trials: How many configurations are tried, or None: no limit.
 
     Raises:
         ValueError: It is none of these.
@@ -34,12 +39,18 @@ def pruning(pruner: Any, max_epochs: int | None = None) -> tuple[BasePruner, Suc
         return pruner, None
     if pruner == "asha":
         return NopPruner(), SuccessiveHalving()
-    if isinstance(pruner, str) and pruner in _HALVINGS and max_epochs is not None:
-        return NopPruner(), _HALVINGS[pruner](max_epochs)
+    if pruner == "hyperband" and max_epochs is not None:
+        return NopPruner(), Hyperband(max_epochs)
     if not isinstance(pruner, str) or pruner not in PRUNERS:
-        names = [*PRUNERS, "asha", *(_HALVINGS if max_epochs is not None else ())]
+        names = [*PRUNERS, *_HALVINGS] if max_epochs is not None else [*PRUNERS, _HALVINGS[0]]
         raise ValueError(
-            f"OptunaOracle.pruner must be one of {', '.join(map(repr, names))}, None, a SuccessiveHalving, a Hyperband,"
-            f" a FreezeThaw or a pruner of Optuna; received {pruner!r}{did_you_mean(pruner, names)}"
+            f"OptunaOracle.pruner must be one of {', '.join(map(repr, names))}, None, a SuccessiveHalving, a Hyperband"
+            f" or a pruner of Optuna; received {pruner!r}{did_you_mean(pruner, names)}"
         )
-    return PRUNERS[pruner](), None
+    return PRUNERS[pruner](), _halved_start(max_trials) if pruner == "auto" else None
+
+
+def _halved_start(max_trials: int | None) -> HalvedStart | None:
+    # Most of a short search is not its start.
+    first = _FIRST if max_trials is None else min(_FIRST, max_trials // 3)
+    return HalvedStart(first) if first >= 3 else None

@@ -20,8 +20,6 @@ OWNER, REASON, HISTORY, BEST_STEP = (f"{_PREFIX}{name}" for name in ("owner", "r
 LOST, RERUN_OF, SECONDS, BEAT = (f"{_PREFIX}{name}" for name in ("lost", "rerun_of", "seconds", "beat"))
 # Which trial's training it goes on with, in whose place, and in which bracket.
 CONTINUES, FOLLOWS, BRACKET = (f"{_PREFIX}{name}" for name in ("continues", "follows", "bracket"))
-# That a model of the learning curves asked for it.
-GUIDED = f"{_PREFIX}guided"
 # Why a trial ended that may go on.
 PAUSED = "paused"
 # That it was seen by an earlier search.
@@ -78,11 +76,6 @@ def begins(trial: FrozenTrial) -> bool:
     """Whether a trial is the first of its configuration."""
     noted = trial.user_attrs
     return CONTINUES not in noted and LOST not in noted and EARLIER not in noted
-
-
-def drawn(trial: FrozenTrial) -> dict[str, Any]:
-    """Return a trial's parameters as Optuna draws them, also what it was given and has not asked for yet."""
-    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}
 
 
 def history(trial: FrozenTrial) -> dict[str, list[float]]:

@@ -23,7 +23,7 @@ def search(
     """Check everything, then search; the arguments are those of `keras_neural_opt.hyperparameter_optimization`."""
     data = Data(training_data, validation_data, f"{_OWNER}.training_data")
     searched = _searched(loss_function, gradient_function, data, config)
-    sampler, pruner = engine_of(config.method, config.epochs, config.pruner)
+    sampler, pruner = engine_of(config.optimization_method, config.epochs, config.pruner)
     oracle = OptunaOracle(
         config.objective if config.objective is not None else _objective(data, config),
         config.max_trials,

@@ -30,7 +30,6 @@ METHODS: dict[str, tuple[str, str | None]] = {
     "asha": ("random", "asha"),
     "hyperband": ("random", "hyperband"),
     "bohb": ("tpe", "hyperband"),
-    "freeze_thaw": ("qmc", "freeze_thaw"),
 }
 
 
@@ -116,15 +115,6 @@ class SearchConfig:
             endless = [p.name for p in space if p.choices() is None]
             raise ValueError(f"{OWNER}.search_space must be finite for a grid; received {endless or 'too many points'}")
         object.__setattr__(self, "search_space", space)
-
-    @property
-    def method(self) -> str:
-        """The method; `"auto"` freezes and thaws where time is all there is, and trainings can be paused."""
-        by_default = self.optimization_method == self.pruner == "auto"
-        timed = self.max_trials is None and self.time_limit is not None
-        pausable = self.epochs > 1 and self.executions_per_trial == 1 and self.cross_validation is None
-        alone = self.objective is None or len(objectives_of(self.objective)) == 1
-        return "freeze_thaw" if by_default and timed and pausable and alone else self.optimization_method
 
     def with_options(self, options: Mapping[str, Any]) -> "SearchConfig":
         """Return it with other values of some fields."""

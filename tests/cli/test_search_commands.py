@@ -64,7 +64,7 @@ def test_tune_searches_continues_and_is_joined(script: Path, capsys: pytest.Capt
     assert len(study_of(script).trials) == 4
 
 
-@pytest.mark.parametrize("method", ["asha", "hyperband", "bohb", "freeze_thaw"])
+@pytest.mark.parametrize("method", ["asha", "hyperband", "bohb"])
 def test_methods_that_pause_trials_know_how_long_a_training_is(method: str, script: Path) -> None:
     assert main(["tune", *arguments(script), "--method", method, "--epochs", "3", "--trials", "3", "--seed", "1"]) == 0
     lengths = [t.last_step for t in study_of(script).trials]
