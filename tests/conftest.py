@@ -63,10 +63,10 @@ def _installed(distribution: str) -> bool:
 
 @pytest.fixture(autouse=True)
 def once(request: pytest.FixtureRequest) -> None:
-    """Run what no backend takes part in on one of them."""
+    """Run what is the same on every backend on one of them."""
     first = next(filter(importlib.util.find_spec, ("torch", *BACKENDS)))
     if request.node.get_closest_marker("backend_free") and first != BACKEND:
-        pytest.skip(f"no backend takes part: it runs on {first}")
+        pytest.skip(f"the same on every backend: it runs on {first}")
 
 
 @pytest.fixture(autouse=True)

@@ -133,7 +133,9 @@ def _search(curves: Curves, seed: int, pruner: Any, max_trials: int | None) -> E
     from keras_neural_opt.hpo import OptunaOracle
 
     space = [(name, *kind) for name, kind in curves.kinds().items()]
+    # The oracle of an `OptunaTuner`, whose trials can go on.
     oracle = OptunaOracle("val_loss", max_trials, pruner=pruner, hyperparameters=space, seed=seed)
+    oracle.halve_the_start()
     return run_oracle(oracle, curves, final=True)
 
 

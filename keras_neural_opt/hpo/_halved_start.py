@@ -10,6 +10,7 @@ from keras_neural_opt.hpo._records import begins
 from keras_neural_opt.hpo._space import SearchSpace
 
 _START, _REST = 0, 1
+_FIRST = 15
 
 
 class HalvedStart(SuccessiveHalving):
@@ -52,3 +53,9 @@ class HalvedStart(SuccessiveHalving):
     def promoted(self, reached: int) -> int:
         """Return how many of those that reached a rung go on."""
         return max(1, super().promoted(reached))
+
+
+def halved_start(max_trials: int | None) -> HalvedStart | None:
+    """Return that of a search of so many trials, or None for one that is too short."""
+    first = _FIRST if max_trials is None else min(_FIRST, max_trials // 3)
+    return HalvedStart(first) if first >= 3 else None

@@ -16,7 +16,7 @@ from keras_neural_opt._core.arguments import check_arguments, flag, integer, opt
 from keras_neural_opt.hpo import _lost as lost
 from keras_neural_opt.hpo import _records as records
 from keras_neural_opt.hpo._constraints import constraints_of
-from keras_neural_opt.hpo._halved_start import HalvedStart
+from keras_neural_opt.hpo._halved_start import halved_start
 from keras_neural_opt.hpo._halving import SuccessiveHalving, bracket_of, rung_of
 from keras_neural_opt.hpo._heartbeat import Observer, Pulse
 from keras_neural_opt.hpo._hyperparameters import SuggestedHyperParameters, declared_space
@@ -50,10 +50,9 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         max_trials: Configurations to try at most, >= 1. Defaults to 50. None: no limit, but that of the space.
         sampler: `"auto"` and `"bayesian"` (a Gaussian process; default), `"tpe"`, `"cma_es"`, `"nsga2"`, `"random"`,
             `"qmc"`, or a sampler of Optuna.
-        pruner: `"median"`: what is worse than the median ends; `"auto"` (default): also, a third of the trials, at most
-            15, are paused after the first epoch, and only the best third of these goes on; `"asha"`, a
-            `SuccessiveHalving` or a `Hyperband`: all are paused, and the best go on; None: nothing is pruned; or a
-            pruner of Optuna.
+        pruner: `"auto"` (default) and `"median"`: what is worse than the median ends; with `"auto"` an `OptunaTuner`
+            also pauses the first third of the trials, at most 15, of which only the best go on; `"asha"`, a
+            `SuccessiveHalving` or a `Hyperband`: all are paused; None: nothing is pruned; or a pruner of Optuna.
         hyperparameters: A `SearchSpace`, what it is made of, or `keras_tuner.HyperParameters`; others are found when
             the model asks for them. Defaults to None: all are.
         patience: End after that many trials without a new best, >= 1. Defaults to None: never.
@@ -111,8 +110,9 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         self.directions = {each.name: each.direction for each in self.objectives}
         self._declared = declared_space(hyperparameters)
         self._sampler, self.patience = sampler, patience
-        self._pruner, self._halving = pruning(pruner, max_trials=max_trials)
-        if len(self.objectives) > 1 and not self.pause_nothing():
+        self._pruner, self._halving = pruning(pruner)
+        self._starts_halved = pruner == "auto" and len(self.objectives) == 1
+        if self._halving and len(self.objectives) > 1:
             raise ValueError(f"OptunaOracle.pruner must be None for several objectives; received {pruner!r}")
         if not len(self._declared) and not (allow_new_entries and tune_new_entries):
             raise ValueError("OptunaOracle.hyperparameters must be given where the model may add none; received none")
@@ -149,11 +149,10 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         """Whether trials are paused, and some of them go on."""
         return self._halving is not None
 
-    def pause_nothing(self) -> bool:
-        """Do without pauses; return whether that is possible, because nobody asked for them."""
-        if isinstance(self._halving, HalvedStart):
-            self._halving = None
-        return self._halving is None
+    def halve_the_start(self) -> None:
+        """Pause the first trials, where the pruner is `"auto"`: whoever calls it can let them go on."""
+        if self._starts_halved:
+            self._halving = halved_start(self.max_trials)
 
     def create_trial(self, tuner_id: str) -> Any:
         """Return the next trial; one whose status is `STOPPED` says that the search has ended."""

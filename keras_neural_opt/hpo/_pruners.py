@@ -6,10 +6,7 @@ from typing import Any
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 
 from keras_neural_opt._core.arguments import did_you_mean
-from keras_neural_opt.hpo._halved_start import HalvedStart
 from keras_neural_opt.hpo._halving import Hyperband, SuccessiveHalving
-
-_FIRST = 15
 
 
 def _median() -> BasePruner:
@@ -20,15 +17,12 @@ PRUNERS: dict[str, Callable[[], BasePruner]] = {"auto": _median, "median": _medi
 _HALVINGS = ("asha", "hyperband")
 
 
-def pruning(
-    pruner: Any, max_epochs: int | None = None, max_trials: int | None = None
-) -> tuple[BasePruner, SuccessiveHalving | None]:
+def pruning(pruner: Any, max_epochs: int | None = None) -> tuple[BasePruner, SuccessiveHalving | None]:
     """Return a pruner of Optuna, and what lets paused trials go on, or None.
 
     Args:
         pruner: A name, None, a pruner of Optuna, a `SuccessiveHalving` or a `Hyperband`.
         max_epochs: Epochs of a whole training, which `"hyperband"` must know.
-        max_trials: How many configurations are tried, or None: no limit.
 
     Raises:
         ValueError: It is none of these.
@@ -47,10 +41,4 @@ def pruning(
             f"OptunaOracle.pruner must be one of {', '.join(map(repr, names))}, None, a SuccessiveHalving, a Hyperband"
             f" or a pruner of Optuna; received {pruner!r}{did_you_mean(pruner, names)}"
         )
-    return PRUNERS[pruner](), _halved_start(max_trials) if pruner == "auto" else None
-
-
-def _halved_start(max_trials: int | None) -> HalvedStart | None:
-    # Most of a short search is not its start.
-    first = _FIRST if max_trials is None else min(_FIRST, max_trials // 3)
-    return HalvedStart(first) if first >= 3 else None
+    return PRUNERS[pruner](), None

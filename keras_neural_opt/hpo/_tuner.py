@@ -113,7 +113,9 @@ class OptunaTuner(kt.Tuner):
         elif objective is not None or options:
             given = [*options] if objective is None else ["objective", *options]
             raise ValueError(f"OptunaTuner.oracle must be None where its arguments are given; received {given}")
-        if executions_per_trial > 1 and not oracle.pause_nothing():
+        if executions_per_trial == 1:
+            oracle.halve_the_start()
+        elif oracle.pauses:
             raise ValueError(
                 "OptunaTuner.executions_per_trial must be 1 with successive halving, whose trials are paused;"
                 f" received {executions_per_trial}"
@@ -208,7 +210,8 @@ class OptunaTuner(kt.Tuner):
         for execution in results if isinstance(results, list) else [results]:
             if not isinstance(execution, dict):  # The oracle knows better what is missing in one.
                 tuner_utils.validate_trial_results(execution, objective, "HyperModel.fit()")
-            self.oracle.update_trial(trial.trial_id, tuner_utils.convert_to_metrics_dict(execution, objective))
+            metrics = tuner_utils.convert_to_metrics_dict(execution, objective)
+            self.oracle.update_trial(trial.trial_id, metrics, final=True)
 
     def run_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> Any:
         """Train a configuration, as often as it should be; return what each training returned."""

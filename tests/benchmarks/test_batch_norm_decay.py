@@ -12,6 +12,9 @@ from keras_neural_opt import benchmarks
 from keras_neural_opt.benchmarks import _batch_norm_decay
 from keras_neural_opt.benchmarks._train_data import Data
 
+# The record is made on one backend.
+pytestmark = pytest.mark.backend_free
+
 
 def test_means_over_samples_and_seeds():
     assert _batch_norm_decay._points([3.0, 3.0, 3.0, 3.0, 0.0, 4.0, 0.0, 4.0, 9.0]).tolist() == [3.0, math.sqrt(8.0)]

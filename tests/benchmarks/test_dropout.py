@@ -11,6 +11,9 @@ from keras_neural_opt import benchmarks
 from keras_neural_opt.benchmarks import _dropout
 from keras_neural_opt.benchmarks._train_data import Data
 
+# The record is made on one backend.
+pytestmark = pytest.mark.backend_free
+
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,9 @@ from keras_neural_opt.benchmarks._train_data import Data
 from keras_neural_opt.benchmarks._train_tasks import Task
 from keras_neural_opt.training import LearningRateRange
 
+# The record is made on one backend.
+pytestmark = pytest.mark.backend_free
+
 
 def test_the_best_has_the_least_median_and_what_diverged_is_none():
     rates = list(np.geomspace(1e-4, 1.0, 41))

@@ -69,6 +69,7 @@ def test_the_worst_go_on_from_the_best_with_rates_of_their_own(tmp_path: Path) -
 
 
 @pytest.mark.slow
+@pytest.mark.backend_free
 def test_it_is_the_same_every_time(tmp_path: Path) -> None:
     first, second = (search(tmp_path / name, epochs=3).oracle.study.trials for name in ("a", "b"))
     assert [t.params for t in first] == [t.params for t in second]

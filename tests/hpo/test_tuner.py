@@ -74,6 +74,7 @@ def test_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
     assert made.get_best_models()[0].evaluate(*DATA, verbose=0) == pytest.approx(losses[1], rel=1e-5)
 
 
+@pytest.mark.backend_free
 def test_pruning_saves_epochs_and_not_the_best(tmp_path: Path) -> None:
     options = {"max_trials": 12, "sampler": "tpe"}
     all_of_it = search(tuner(tmp_path, **options, project_name="all"), 6)

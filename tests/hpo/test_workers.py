@@ -26,6 +26,7 @@ def lines_of(tuner: OptunaTuner) -> dict[float, tuple[str, str | None]]:
 
 
 @pytest.mark.slow
+@pytest.mark.backend_free
 def test_each_fault_is_a_failed_trial_and_the_search_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

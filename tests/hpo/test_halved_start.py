@@ -1,0 +1,156 @@
+import math
+from pathlib import Path
+
+import keras
+import keras_tuner as kt
+import numpy as np
+import pytest
+from optuna.trial import TrialState
+
+from keras_neural_opt.hpo import OptunaOracle, OptunaTuner
+from keras_neural_opt.hpo import _records as records
+from keras_neural_opt.hpo._halved_start import HalvedStart
+
+EPOCHS = 9
+SPACE = [("x", "uniform", 0.0, 1.0)]
+
+
+def curve(x: float, epoch: int) -> float:
+    return (x - 0.7) ** 2 + 0.1 / (epoch + 1)
+
+
+def steps_of(oracle: OptunaOracle, loss: object = curve, count: int = 10**6) -> list[tuple[float, int, int]]:
+    """Search, up to `count` trials; return of each the configuration, its first epoch and where it ended."""
+    steps = []
+    while len(steps) < count and (trial := oracle.create_trial("here")).status != "STOPPED":
+        x, begin = trial.hyperparameters["x"], trial.hyperparameters.initial_epoch
+        for epoch in range(begin, EPOCHS):
+            told = oracle.update_trial(trial.trial_id, {"loss": loss(x, epoch)}, epoch, epoch + 1 == EPOCHS)
+            if told.status == "STOPPED":
+                break
+        trial.status = told.status if told.status == "STOPPED" else "COMPLETED"
+        oracle.end_trial(trial)
+        steps.append((x, begin, epoch + 1))
+    return steps
+
+
+def oracle(max_trials: int | None, space: object = SPACE, **options: object) -> OptunaOracle:
+    search = OptunaOracle("loss", max_trials, hyperparameters=space, **{"seed": 1, "sampler": "random", **options})
+    search.halve_the_start()
+    return search
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(("max_trials", "start"), [(None, 15), (100, 15), (45, 15), (30, 10), (9, 3)])
+def test_a_third_of_the_trials_at_most_fifteen_are_the_start(max_trials: int | None, start: int) -> None:
+    steps = steps_of(oracle(max_trials), count=start + 1)
+    assert [(begin, end) for _, begin, end in steps[:start]] == [(0, 1)] * start
+    best = min((x for x, _, _ in steps[:start]), key=lambda x: curve(x, 0))
+    assert steps[start] == (best, 1, 3)
+
+
+@pytest.mark.backend_free
+def test_the_best_third_of_each_rung_goes_on_and_the_rest_of_the_search_pauses_nothing() -> None:
+    search = oracle(45)
+    steps = steps_of(search)
+    start = steps[: 15 + 5 + 1]
+    ranked = sorted((x for x, _, _ in start[:15]), key=lambda x: curve(x, 0))
+    spans = {x: [(begin, end) for each, begin, end in start if each == x] for x in ranked}
+    assert spans[ranked[0]] == [(0, 1), (1, 3), (3, 9)]
+    assert all(spans[x] == [(0, 1), (1, 3)] for x in ranked[1:5])
+    assert all(spans[x] == [(0, 1)] for x in ranked[5:])
+    rest = [t for t in search.study.trials if t.number >= len(start)]
+    assert len(rest) == 30
+    assert {t.user_attrs.get(records.REASON) for t in rest} == {None, "pruned"}
+
+
+@pytest.mark.backend_free
+def test_short_searches_and_those_of_several_objectives_pause_nothing(tmp_path: Path) -> None:
+    assert not oracle(8).pauses
+    assert oracle(9).pauses
+    several = OptunaOracle(["loss", "params"], 50)
+    several.halve_the_start()
+    assert not several.pauses
+    assert not oracle(50, pruner="median").pauses
+    # Who only asks an oracle may have no training to go on with.
+    assert not OptunaOracle("loss", 50).pauses
+    assert OptunaTuner(lambda hp: None, "loss", directory=tmp_path / "tuner").oracle.pauses
+    tuner = OptunaTuner(lambda hp: None, oracle=OptunaOracle("loss"), executions_per_trial=2, directory=tmp_path)
+    assert not tuner.oracle.pauses
+
+
+@pytest.mark.backend_free
+def test_a_space_smaller_than_the_start_is_searched_to_the_end() -> None:
+    search = oracle(50, [("x", "categorical", [0.1, 0.6, 0.9])])
+    steps = steps_of(search)
+    assert sorted(x for x, begin, _ in steps if begin == 0) == [0.1, 0.6, 0.9]
+    assert search.get_best_trials()[0].hyperparameters["x"] == 0.6
+    assert (0.6, 3, 9) in steps
+
+
+@pytest.mark.backend_free
+def test_patience_waits_until_one_of_the_start_is_whole() -> None:
+    search = oracle(50, patience=4)
+    steps_of(search)
+    whole = [t.number for t in search.study.trials if t.state == TrialState.COMPLETE]
+    assert whole
+    assert len(search.study.trials) < 50
+
+
+@pytest.mark.backend_free
+def test_what_diverges_in_the_start_does_not_go_on() -> None:
+    steps = steps_of(oracle(45), lambda x, epoch: math.nan if x < 0.5 else curve(x, epoch))
+    assert all(end == 1 for x, _, end in steps if x < 0.5)
+    assert any(end == EPOCHS for _, _, end in steps)
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("count", [7, 17, 20, 30])
+def test_a_search_that_is_stopped_goes_on_as_if_it_had_not_been(count: int, tmp_path: Path) -> None:
+    whole = steps_of(oracle(45))
+    stopped = steps_of(oracle(45, storage=tmp_path / "journal"), count=count)
+    assert stopped + steps_of(oracle(45, storage=tmp_path / "journal")) == whole
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("pruner", ["auto", "asha"])
+def test_a_trial_that_reports_its_end_alone_is_not_paused(pruner: str, tmp_path: Path) -> None:
+    runs: list[float] = []
+
+    class Number(kt.HyperModel):
+        def build(self, hp: kt.HyperParameters) -> keras.Model:
+            return keras.Sequential()
+
+        def fit(self, hp: kt.HyperParameters, model: keras.Model, **kwargs: object) -> float:
+            runs.append(hp.Float("x", 0.0, 1.0))
+            return runs[-1]
+
+    tuner = OptunaTuner(Number(), max_trials=9, pruner=pruner, sampler="random", directory=tmp_path, seed=1)
+    tuner.search(verbose=0)
+    assert len(runs) == len(set(runs)) == len(tuner.oracle.get_best_trials(20)) == 9
+
+
+@pytest.mark.backend_free
+def test_bad_arguments_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"HalvedStart.first must be an integer >= 1; received 0"):
+        HalvedStart(0)
+
+
+@pytest.mark.slow
+def test_real_trainings_are_paused_and_go_on(tmp_path: Path) -> None:
+    def build(hp: kt.HyperParameters) -> keras.Model:
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.2), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.Adam(hp.Float("rate", 1e-3, 1.0, sampling="log")), "mse")
+        return model
+
+    x = np.random.default_rng(0).normal(size=(32, 2)).astype("float32")
+    data = {"x": x, "y": x.sum(1, keepdims=True)}
+    tuner = OptunaTuner(build, "loss", 9, sampler="random", seed=1, directory=tmp_path)
+    tuner.search(**data, epochs=3, verbose=0)
+    trials = tuner.oracle.study.trials
+    assert [t.last_step for t in trials[:4]] == [0, 0, 0, 2]
+    assert list(trials[3].intermediate_values) == [1, 2]
+    plain = OptunaTuner(build, "loss", 9, sampler="random", pruner=None, seed=1, directory=tmp_path / "plain")
+    plain.search(**data, epochs=3, verbose=0)
+    same = next(t for t in plain.oracle.study.trials if t.params == trials[3].params)
+    assert trials[3].intermediate_values[2] == same.intermediate_values[2]
