@@ -1,7 +1,5 @@
 """The benchmark of samplers: its problems have the optima that are claimed, and its record says what was found."""
 
-import csv
-import itertools
 import json
 import math
 
@@ -42,25 +40,6 @@ def test_the_mixed_problem_is_least_at_its_optimum():
     assert study.best_value > 0.0
     for change in ({"momentum": 0.8}, {"dropout": 0.3}, {"units": 64}, {"layers": 4}, {"activation": "relu"}):
         assert at(mixed, best | change) > 1e-3
-
-
-@pytest.fixture
-def table(tmp_path):
-    """All 864 configurations, each of a loss of its own."""
-    levels = {
-        "lr": [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0],
-        "units": [8, 16, 32, 64],
-        "batch": [32, 128],
-        "act": ["relu", "tanh"],
-        "wd": [0.0001, 0.001, 0.01],
-        "opt": ["adam", "sgdm"],
-    }
-    with (tmp_path / "hpo_digits_table.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([*levels, "vl26", "vl27"])
-        for i, row in enumerate(itertools.product(*levels.values())):
-            writer.writerow([*row, -1, 0.06055 + i])
-    return tmp_path
 
 
 def test_the_table_is_looked_up_by_all_its_columns(table):
