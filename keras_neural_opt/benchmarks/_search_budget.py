@@ -16,8 +16,8 @@ from keras_neural_opt.benchmarks._train_data import data_folder
 BUDGETS = tuple(range(135, 1351, 135))
 TRIALS = 50
 SEEDS = 50
-OURS = "OptunaTuner"
-PRUNERS = {"none": None, "auto": "auto"}
+OURS = "HalvedStart"
+PRUNERS = {"none": None, "auto": "auto", "halved_start": "halved_start"}
 # The loss after each epoch that is the last of a whole training; None after each other one.
 Epochs = Iterator[float | None]
 
@@ -31,7 +31,8 @@ def search_budget(
     """Compare searches that end trainings early, on 864 learning curves of networks for scikit-learn's digits.
 
     Args:
-        names: Which; all by default: ours (`OptunaTuner`), KerasTuner's Hyperband, Optuna's TPE with its median pruner.
+        names: Which; all by default: our sampler with `HalvedStart`, KerasTuner's Hyperband, Optuna's TPE with its
+            median pruner.
         data: The folder of data sets, with the table of trainings; by default what `KNO_DATA` says.
         advance: Called after each search, to show progress.
         seeds: How many searches of each, >= 1; by default 50.
@@ -39,7 +40,7 @@ def search_budget(
     Returns:
         A record: of each search and budget of epochs the mean regret of the best configuration that was trained to the
         end, against the best of the table, and its standard error; and the same of fifty trials of our default sampler
-        with its default pruner and without one, and how many epochs these took.
+        without a pruner, with its default one and with `HalvedStart`, and how many epochs these took.
 
     Raises:
         ValueError: An argument breaks its rule.
@@ -124,18 +125,16 @@ def run_oracle(oracle: Any, curves: Curves, **last: Any) -> Epochs:
         oracle.end_trial(trial)
 
 
-def by_default(curves: Curves, seed: int) -> Epochs:
-    """Search as `OptunaTuner` does by default."""
-    return _search(curves, seed, "auto", None)
+def halved_start(curves: Curves, seed: int) -> Epochs:
+    """Search with our default sampler and `HalvedStart`."""
+    return _search(curves, seed, "halved_start", None)
 
 
 def _search(curves: Curves, seed: int, pruner: Any, max_trials: int | None) -> Epochs:
     from keras_neural_opt.hpo import OptunaOracle
 
     space = [(name, *kind) for name, kind in curves.kinds().items()]
-    # The oracle of an `OptunaTuner`, whose trials can go on.
     oracle = OptunaOracle("val_loss", max_trials, pruner=pruner, hyperparameters=space, seed=seed)
-    oracle.halve_the_start()
     return run_oracle(oracle, curves, final=True)
 
 
@@ -174,7 +173,7 @@ def tpe_with_median(curves: Curves, seed: int) -> Epochs:
 
 
 SEARCHES: dict[str, Callable[[Curves, int], Epochs]] = {
-    OURS: by_default,
+    OURS: halved_start,
     "Hyperband": hyperband,
     "TPESampler, MedianPruner": tpe_with_median,
 }

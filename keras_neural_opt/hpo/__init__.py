@@ -1,6 +1,7 @@
 """Hyperparameter search: KerasTuner's face, Optuna's engine."""
 
 from keras_neural_opt.hpo._gp_sampler import GaussianProcessSampler
+from keras_neural_opt.hpo._halved_start import HalvedStart
 from keras_neural_opt.hpo._halving import Hyperband, SuccessiveHalving
 from keras_neural_opt.hpo._hardened import HardenedTuner
 from keras_neural_opt.hpo._oracle import OptunaOracle
@@ -13,6 +14,7 @@ from keras_neural_opt.hpo._tuner import OptunaTuner
 
 __all__ = [
     "GaussianProcessSampler",
+    "HalvedStart",
     "HardenedTuner",
     "Hyperband",
     "OptunaOracle",

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from keras_neural_opt._core.arguments import Configurable, integer
 from keras_neural_opt.hpo import _records as records
@@ -23,10 +23,10 @@ class GoesOn(NamedTuple):
 class SuccessiveHalving(Configurable):
     r"""Asynchronous successive halving (Li et al., 2020): all begin small, the best third of a rung goes on.
 
-    A trial is paused after :math:`r \eta^k` epochs, :math:`k = 0, 1, ...` being its rung, and its whole training state
-    is kept: weights, optimizer, random numbers, callbacks. When it is among the best :math:`1 / \eta` of those that
-    reached its rung, it goes on from there. No worker ever waits for a rung to fill. Choose it where the first epochs
-    tell good from bad; where they mislead, prune by the median.
+    A trial is paused after :math:`r \eta^k` epochs, :math:`k = 0, 1, ...` being its rung, and its training's state is
+    kept: weights, optimizer, random numbers, and what callbacks know and do not forget when a `fit` begins. When it is
+    among the best :math:`1 / \eta` of those that reached its rung, it goes on from there. No worker ever waits for a
+    rung to fill. Choose it where the first epochs tell good from bad; where they mislead, prune by the median.
 
     Give it to `OptunaTuner` or `OptunaOracle` as `pruner`, or by the name `"asha"`.
 
@@ -83,9 +83,10 @@ class SuccessiveHalving(Configurable):
             seed: The seed of the search.
             ended: Whether no new configuration begins.
         """
-        paused = waiting_to_go_on(trials)
+        paused, failed = waiting_to_go_on(trials), _failed_to_go_on(trials)
         for epochs, bracket in sorted({rung_of(t) for t in paused}, reverse=True):
-            reached = [t for t in trials if bracket_of(t) == bracket and epochs - 1 in t.intermediate_values]
+            of_it = [t for t in trials if bracket_of(t) == bracket and t.number not in failed]
+            reached = [t for t in of_it if epochs - 1 in t.intermediate_values]
             good = sorted(reached, key=lambda t: (_rank(sign * t.intermediate_values[epochs - 1]), t.number))
             for trial in good[: self.promoted(len(reached))]:
                 if trial in paused and rung_of(trial)[0] == epochs:
@@ -162,3 +163,9 @@ def waiting_to_go_on(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Return the paused trials that no other follows."""
     followed = {t.user_attrs[records.FOLLOWS] for t in trials if records.FOLLOWS in t.user_attrs}
     return [t for t in trials if t.user_attrs.get(records.REASON) == records.PAUSED and t.number not in followed]
+
+
+def _failed_to_go_on(trials: Sequence[FrozenTrial]) -> set[int]:
+    """Return the numbers of paused trials in whose place others may go on, as what followed them failed."""
+    failed = [t for t in trials if t.state == TrialState.FAIL]
+    return {t.user_attrs[records.FOLLOWS] for t in failed if records.FOLLOWS in t.user_attrs}

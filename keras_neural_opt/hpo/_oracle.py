@@ -16,7 +16,6 @@ from keras_neural_opt._core.arguments import check_arguments, flag, integer, opt
 from keras_neural_opt.hpo import _lost as lost
 from keras_neural_opt.hpo import _records as records
 from keras_neural_opt.hpo._constraints import constraints_of
-from keras_neural_opt.hpo._halved_start import halved_start
 from keras_neural_opt.hpo._halving import SuccessiveHalving, bracket_of, rung_of
 from keras_neural_opt.hpo._heartbeat import Observer, Pulse
 from keras_neural_opt.hpo._hyperparameters import SuggestedHyperParameters, declared_space
@@ -50,8 +49,8 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         max_trials: Configurations to try at most, >= 1. Defaults to 50. None: no limit, but that of the space.
         sampler: `"auto"` and `"bayesian"` (a Gaussian process; default), `"tpe"`, `"cma_es"`, `"nsga2"`, `"random"`,
             `"qmc"`, or a sampler of Optuna.
-        pruner: `"auto"` (default) and `"median"`: what is worse than the median ends; with `"auto"` an `OptunaTuner`
-            also pauses the first third of the trials, at most 15, of which only the best go on; `"asha"`, a
+        pruner: `"auto"` (default) and `"median"`: what is worse than the median ends; `"halved_start"` or a
+            `HalvedStart`: the first trials are paused and the best of them go on, then the median judges; `"asha"`, a
             `SuccessiveHalving` or a `Hyperband`: all are paused; None: nothing is pruned; or a pruner of Optuna.
         hyperparameters: A `SearchSpace`, what it is made of, or `keras_tuner.HyperParameters`; others are found when
             the model asks for them. Defaults to None: all are.
@@ -111,7 +110,6 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         self._declared = declared_space(hyperparameters)
         self._sampler, self.patience = sampler, patience
         self._pruner, self._halving = pruning(pruner)
-        self._starts_halved = pruner == "auto" and len(self.objectives) == 1
         if self._halving and len(self.objectives) > 1:
             raise ValueError(f"OptunaOracle.pruner must be None for several objectives; received {pruner!r}")
         if not len(self._declared) and not (allow_new_entries and tune_new_entries):
@@ -149,10 +147,9 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         """Whether trials are paused, and some of them go on."""
         return self._halving is not None
 
-    def halve_the_start(self) -> None:
-        """Pause the first trials, where the pruner is `"auto"`: whoever calls it can let them go on."""
-        if self._starts_halved:
-            self._halving = halved_start(self.max_trials)
+    def is_paused(self, trial_id: str) -> bool:
+        """Whether a trial of this process was stopped only for now."""
+        return self._running[trial_id].paused
 
     def create_trial(self, tuner_id: str) -> Any:
         """Return the next trial; one whose status is `STOPPED` says that the search has ended."""
@@ -361,13 +358,10 @@ class OptunaOracle(StoredSearch, kt.Oracle):
     def _is_impatient(self, trials: list[FrozenTrial]) -> bool:
         if self.patience is None:
             return False
-        finished = [
-            t for t in trials if t.state.is_finished() and (records.begins(t) or t.state == TrialState.COMPLETE)
-        ]
+        # What is paused has not ended.
+        ended = [t for t in trials if t.state.is_finished() and t.user_attrs.get(records.REASON) != records.PAUSED]
         best = {t.number for t in self._best(trials)[: None if len(self.objectives) > 1 else 1]}
-        if not best and any(t.user_attrs.get(records.REASON) == records.PAUSED for t in finished):
-            return False  # None of them was let go on yet.
-        since = next((i for i, t in enumerate(reversed(finished)) if t.number in best), len(finished))
+        since = next((i for i, t in enumerate(reversed(ended)) if t.number in best), len(ended))
         return since >= self.patience
 
     def get_best_trials(self, num_trials: int = 1) -> list[Any]:

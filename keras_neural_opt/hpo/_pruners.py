@@ -6,6 +6,7 @@ from typing import Any
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 
 from keras_neural_opt._core.arguments import did_you_mean
+from keras_neural_opt.hpo._halved_start import HalvedStart
 from keras_neural_opt.hpo._halving import Hyperband, SuccessiveHalving
 
 
@@ -14,19 +15,21 @@ def _median() -> BasePruner:
 
 
 PRUNERS: dict[str, Callable[[], BasePruner]] = {"auto": _median, "median": _median, "none": NopPruner}
-_HALVINGS = ("asha", "hyperband")
+_HALVINGS = ("asha", "halved_start", "hyperband")
 
 
 def pruning(pruner: Any, max_epochs: int | None = None) -> tuple[BasePruner, SuccessiveHalving | None]:
     """Return a pruner of Optuna, and what lets paused trials go on, or None.
 
     Args:
-        pruner: A name, None, a pruner of Optuna, a `SuccessiveHalving` or a `Hyperband`.
+        pruner: A name, None, a pruner of Optuna, a `HalvedStart`, a `SuccessiveHalving` or a `Hyperband`.
         max_epochs: Epochs of a whole training, which `"hyperband"` must know.
 
     Raises:
         ValueError: It is none of these.
     """
+    if pruner == "halved_start" or isinstance(pruner, HalvedStart):
+        return _median(), HalvedStart() if isinstance(pruner, str) else pruner
     if pruner is None or isinstance(pruner, SuccessiveHalving):
         return NopPruner(), pruner
     if isinstance(pruner, BasePruner):
@@ -36,7 +39,7 @@ def pruning(pruner: Any, max_epochs: int | None = None) -> tuple[BasePruner, Suc
     if pruner == "hyperband" and max_epochs is not None:
         return NopPruner(), Hyperband(max_epochs)
     if not isinstance(pruner, str) or pruner not in PRUNERS:
-        names = [*PRUNERS, *_HALVINGS] if max_epochs is not None else [*PRUNERS, _HALVINGS[0]]
+        names = [*PRUNERS, *(_HALVINGS if max_epochs is not None else _HALVINGS[:-1])]
         raise ValueError(
             f"OptunaOracle.pruner must be one of {', '.join(map(repr, names))}, None, a SuccessiveHalving, a Hyperband"
             f" or a pruner of Optuna; received {pruner!r}{did_you_mean(pruner, names)}"

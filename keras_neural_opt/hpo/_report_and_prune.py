@@ -18,7 +18,7 @@ class ReportAndPrune(keras.callbacks.Callback):
     Args:
         oracle: An `OptunaOracle`.
         trial: What its `create_trial` returned.
-        on_pause: Called where the trial is stopped, with the model. Defaults to None.
+        on_pause: Called with the model where the trial is paused, and may go on later. Defaults to None.
 
     Example:
         >>> import keras
@@ -38,6 +38,7 @@ class ReportAndPrune(keras.callbacks.Callback):
     def __init__(self, oracle: Any, trial: Any, on_pause: Callable[[Any], None] | None = None) -> None:
         super().__init__()
         self.oracle, self.trial, self.on_pause = oracle, trial, on_pause
+        self._parameters: int | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
         """A trial that was marked to end begins anew, with another execution."""
@@ -48,11 +49,12 @@ class ReportAndPrune(keras.callbacks.Callback):
         if self._parameters is None:
             self._parameters = self.model.count_params()
         metrics = {**(logs or {}), PARAMETERS: self._parameters}
-        final = epoch + 1 == self.params["epochs"]
+        # Also where another callback has just ended it.
+        final = epoch + 1 == (self.params or {}).get("epochs") or bool(self.model.stop_training)
         told = self.oracle.update_trial(self.trial.trial_id, metrics, step=epoch, final=final)
         if told.status == kt_trial.TrialStatus.STOPPED:
             self.trial.status = told.status
-            if self.on_pause is not None:
+            if self.on_pause is not None and self.oracle.is_paused(self.trial.trial_id):
                 self.on_pause(self.model)
             self.model.stop_training = True
 

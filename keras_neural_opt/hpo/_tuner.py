@@ -113,9 +113,7 @@ class OptunaTuner(kt.Tuner):
         elif objective is not None or options:
             given = [*options] if objective is None else ["objective", *options]
             raise ValueError(f"OptunaTuner.oracle must be None where its arguments are given; received {given}")
-        if executions_per_trial == 1:
-            oracle.halve_the_start()
-        elif oracle.pauses:
+        if oracle.pauses and executions_per_trial > 1:
             raise ValueError(
                 "OptunaTuner.executions_per_trial must be 1 with successive halving, whose trials are paused;"
                 f" received {executions_per_trial}"

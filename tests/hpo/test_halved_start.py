@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from optuna.trial import TrialState
 
-from keras_neural_opt.hpo import OptunaOracle, OptunaTuner
+from keras_neural_opt.hpo import HalvedStart, OptunaOracle, OptunaTuner, ReportAndPrune
 from keras_neural_opt.hpo import _records as records
-from keras_neural_opt.hpo._halved_start import HalvedStart
 
 EPOCHS = 9
 SPACE = [("x", "uniform", 0.0, 1.0)]
@@ -35,15 +34,18 @@ def steps_of(oracle: OptunaOracle, loss: object = curve, count: int = 10**6) -> 
 
 
 def oracle(max_trials: int | None, space: object = SPACE, **options: object) -> OptunaOracle:
-    search = OptunaOracle("loss", max_trials, hyperparameters=space, **{"seed": 1, "sampler": "random", **options})
-    search.halve_the_start()
-    return search
+    return OptunaOracle(
+        "loss",
+        max_trials,
+        hyperparameters=space,
+        **{"seed": 1, "sampler": "random", "pruner": "halved_start", **options},
+    )
 
 
 @pytest.mark.backend_free
-@pytest.mark.parametrize(("max_trials", "start"), [(None, 15), (100, 15), (45, 15), (30, 10), (9, 3)])
-def test_a_third_of_the_trials_at_most_fifteen_are_the_start(max_trials: int | None, start: int) -> None:
-    steps = steps_of(oracle(max_trials), count=start + 1)
+@pytest.mark.parametrize(("pruner", "start"), [("halved_start", 15), (HalvedStart(), 15), (HalvedStart(4), 4)])
+def test_the_first_trials_are_paused_and_the_best_goes_on(pruner: object, start: int) -> None:
+    steps = steps_of(oracle(None, pruner=pruner), count=start + 1)
     assert [(begin, end) for _, begin, end in steps[:start]] == [(0, 1)] * start
     best = min((x for x, _, _ in steps[:start]), key=lambda x: curve(x, 0))
     assert steps[start] == (best, 1, 3)
@@ -65,18 +67,41 @@ def test_the_best_third_of_each_rung_goes_on_and_the_rest_of_the_search_pauses_n
 
 
 @pytest.mark.backend_free
-def test_short_searches_and_those_of_several_objectives_pause_nothing(tmp_path: Path) -> None:
-    assert not oracle(8).pauses
-    assert oracle(9).pauses
-    several = OptunaOracle(["loss", "params"], 50)
-    several.halve_the_start()
-    assert not several.pauses
-    assert not oracle(50, pruner="median").pauses
-    # Who only asks an oracle may have no training to go on with.
-    assert not OptunaOracle("loss", 50).pauses
-    assert OptunaTuner(lambda hp: None, "loss", directory=tmp_path / "tuner").oracle.pauses
-    tuner = OptunaTuner(lambda hp: None, oracle=OptunaOracle("loss"), executions_per_trial=2, directory=tmp_path)
-    assert not tuner.oracle.pauses
+def test_only_who_asks_for_pauses_has_them(tmp_path: Path) -> None:
+    assert oracle(50).pauses
+    assert not OptunaOracle("loss").pauses
+    assert not OptunaTuner(lambda hp: None, "loss", directory=tmp_path / "tuner").oracle.pauses
+    with pytest.raises(ValueError, match=r"executions_per_trial must be 1 with successive halving"):
+        OptunaTuner(lambda hp: None, oracle=oracle(50), executions_per_trial=2, directory=tmp_path)
+    with pytest.raises(ValueError, match=r"pruner must be None for several objectives"):
+        OptunaOracle(["loss", "params"], pruner="halved_start")
+
+
+@pytest.mark.backend_free
+def test_where_the_best_fails_the_next_goes_on() -> None:
+    search = oracle(50, [("x", "categorical", [0.1, 0.6, 0.9])])
+    assert len(steps_of(search, count=3)) == 3
+    trial = search.create_trial("here")
+    assert (trial.hyperparameters["x"], trial.hyperparameters.initial_epoch) == (0.6, 1)
+    trial.status, trial.message = "FAILED", "bad luck"
+    search.end_trial(trial)
+    steps = steps_of(search)
+    assert steps == [(0.9, 1, 3), (0.9, 3, 9)]
+    assert search.get_best_trials()[0].hyperparameters["x"] == 0.9
+
+
+@pytest.mark.backend_free
+def test_points_that_wait_have_not_begun() -> None:
+    search = oracle(45)
+    search.begin_with([{"x": x / 20} for x in range(15)])
+    assert [(begin, end) for _, begin, end in steps_of(search, count=15)] == [(0, 1)] * 15
+
+
+@pytest.mark.backend_free
+def test_patience_ends_a_search_of_nothing_but_divergence() -> None:
+    search = oracle(None, patience=3)
+    steps = steps_of(search, lambda x, epoch: math.nan if epoch else x, 200)
+    assert len(steps) < 30
 
 
 @pytest.mark.backend_free
@@ -113,7 +138,7 @@ def test_a_search_that_is_stopped_goes_on_as_if_it_had_not_been(count: int, tmp_
 
 
 @pytest.mark.backend_free
-@pytest.mark.parametrize("pruner", ["auto", "asha"])
+@pytest.mark.parametrize("pruner", ["halved_start", "asha"])
 def test_a_trial_that_reports_its_end_alone_is_not_paused(pruner: str, tmp_path: Path) -> None:
     runs: list[float] = []
 
@@ -137,6 +162,39 @@ def test_bad_arguments_are_refused() -> None:
 
 
 @pytest.mark.slow
+def test_a_training_that_ends_by_itself_at_a_rung_is_whole(tmp_path: Path) -> None:
+    class Ends(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+            self.model.stop_training = epoch == 2
+
+    x = np.ones((8, 1), "float32")
+    tuner = OptunaTuner(
+        lambda hp: line(hp.Float("rate", 0.01, 0.1)),
+        "loss",
+        3,
+        sampler="random",
+        pruner=HalvedStart(3),
+        directory=tmp_path,
+    )
+    tuner.search(x, x, epochs=9, verbose=0, callbacks=[Ends()])
+    assert [t.state.name for t in tuner.oracle.study.trials] == ["PRUNED"] * 3 + ["COMPLETE"]
+
+
+def line(rate: float) -> keras.Model:
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(rate), "mse")
+    return model
+
+
+def test_a_loop_of_ones_own_needs_to_set_the_model_alone() -> None:
+    search = OptunaOracle("loss", 1)
+    report = ReportAndPrune(search, search.create_trial("here"))
+    report.set_model(line(0.1))
+    report.on_epoch_end(0, {"loss": 1.0})
+    assert search.study.trials[0].intermediate_values == {0: 1.0}
+
+
+@pytest.mark.slow
 def test_real_trainings_are_paused_and_go_on(tmp_path: Path) -> None:
     def build(hp: kt.HyperParameters) -> keras.Model:
         model = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.2), keras.layers.Dense(1)])
@@ -145,11 +203,13 @@ def test_real_trainings_are_paused_and_go_on(tmp_path: Path) -> None:
 
     x = np.random.default_rng(0).normal(size=(32, 2)).astype("float32")
     data = {"x": x, "y": x.sum(1, keepdims=True)}
-    tuner = OptunaTuner(build, "loss", 9, sampler="random", seed=1, directory=tmp_path)
+    tuner = OptunaTuner(build, "loss", 9, sampler="random", pruner=HalvedStart(3), seed=1, directory=tmp_path)
     tuner.search(**data, epochs=3, verbose=0)
     trials = tuner.oracle.study.trials
     assert [t.last_step for t in trials[:4]] == [0, 0, 0, 2]
     assert list(trials[3].intermediate_values) == [1, 2]
+    # Only what may go on is kept.
+    assert {int(file.parent.name.removeprefix("trial_")) for file in tmp_path.rglob("state.npz")} == {0, 1, 2}
     plain = OptunaTuner(build, "loss", 9, sampler="random", pruner=None, seed=1, directory=tmp_path / "plain")
     plain.search(**data, epochs=3, verbose=0)
     same = next(t for t in plain.oracle.study.trials if t.params == trials[3].params)
