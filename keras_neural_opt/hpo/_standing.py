@@ -20,6 +20,7 @@ class Standing:
 
     Args:
         states: How many trials are in each state.
+        finished: How many configurations have ended, or were paused, at least once.
         latest: The trials that began last, from the earliest on.
         best: The best trials, the best first.
         epochs: What all trials spent.
@@ -29,17 +30,13 @@ class Standing:
     """
 
     states: Counter[str]
+    finished: int
     latest: list[SearchedTrial]
     best: list[SearchedTrial]
     epochs: int
     total: int | None
     seconds: float
     left: float | None
-
-    @property
-    def finished(self) -> int:
-        """How many trials have ended."""
-        return sum(n for state, n in self.states.items() if state not in ("running", "waiting"))
 
 
 class Watch:
@@ -56,7 +53,7 @@ class Watch:
         configurations = oracle.space().configurations() if len(oracle.space()) else None
         limits = [oracle.max_trials, None if configurations is None else len(configurations)]
         self.total = min((limit for limit in limits if limit is not None), default=None)
-        self.finished_before = sum(trial.state.is_finished() for trial in self._trials())
+        self.finished_before = _finished(self._trials())
         self._first: tuple[int, float] | None = None
 
     def _trials(self) -> list[FrozenTrial]:
@@ -71,10 +68,11 @@ class Watch:
         """
         trials, space = self._trials(), self._oracle.space()
         begun = [trial for trial in trials if trial.state != TrialState.WAITING]
-        finished = sum(trial.state.is_finished() for trial in trials)
+        finished = _finished(trials)
         seconds = time.monotonic() - self._began
         return Standing(
             Counter(map(state_of, trials)),
+            finished,
             [self._so_far(trial, searched_trial(trial, space)) for trial in begun[-latest:]],
             [searched_trial(trial, space) for trial in self._oracle.best()[:best]],
             sum(len(trial.intermediate_values) for trial in trials),
@@ -101,6 +99,11 @@ class Watch:
         if here and self._first is None:
             self._first = here, seconds
         count, since = self._first or (0, 0.0)
-        if self.total is not None and here - count >= _ESTIMATED_FROM:
-            limits.append((seconds - since) / (here - count) * max(self.total - finished, 0))
+        # When all have begun, how long those go on that were paused nobody can say.
+        if self.total is not None and here - count >= _ESTIMATED_FROM and finished < self.total:
+            limits.append((seconds - since) / (here - count) * (self.total - finished))
         return min(limits, default=None)
+
+
+def _finished(trials: list[FrozenTrial]) -> int:
+    return sum(records.begins(trial) and trial.state.is_finished() for trial in trials)

@@ -10,7 +10,7 @@ import optuna
 import pytest
 from rich.console import Console
 
-from keras_neural_opt.hpo import OptunaTuner, SearchResult
+from keras_neural_opt.hpo import HalvedStart, OptunaOracle, OptunaTuner, SearchResult
 from keras_neural_opt.hpo import _live_table as live_table
 from keras_neural_opt.hpo._live_table import LiveTable
 from keras_neural_opt.hpo._standing import Watch
@@ -214,3 +214,19 @@ def test_there_are_no_more_trials_than_configurations(options: dict, total: int 
 )
 def test_times_are_said_as_people_say_them(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+def test_a_trial_that_goes_on_is_no_further_one() -> None:
+    search = OptunaOracle("loss", 6, "random", HalvedStart(3), [("x", "uniform", 0.0, 1.0)], seed=1)
+    watch = Watch(search, None)
+    while (trial := search.create_trial("here")).status != "STOPPED":
+        for epoch in range(trial.hyperparameters.initial_epoch, 3):
+            told = search.update_trial(trial.trial_id, {"loss": 1.0}, epoch, epoch == 2)
+            if told.status == "STOPPED":
+                break
+        trial.status = told.status if told.status == "STOPPED" else "COMPLETED"
+        search.end_trial(trial)
+    assert len(search.study.trials) == 7
+    standing = watch.look(9, 9)
+    assert standing.finished == standing.total == 6
+    assert standing.left is None
