@@ -2,6 +2,7 @@
 
 import json
 import threading
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -85,6 +86,9 @@ class StoredSearch:
         if not known:
             for parameter in self._declared:
                 records.remember(study, parameter)
+            with warnings.catch_warnings():  # Optuna calls the names experimental.
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names(list(self.directions))
             study.set_user_attr(records.SETTINGS, json.dumps({**wanted, "seed": self.seed}))
         self._study = study
 

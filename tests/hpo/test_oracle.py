@@ -317,3 +317,8 @@ def test_an_earlier_search_is_learnt_from_and_counts_as_none_of_ours(tmp_path: P
 def test_bad_limits_are_refused(bad: object) -> None:
     with pytest.raises(ValueError, match=r"OptunaOracle\.constraints must be a mapping"):
         oracle(constraints=bad)
+
+
+def test_optunas_own_tools_know_the_names_of_the_objectives() -> None:
+    assert OptunaOracle("val_loss").study.metric_names == ["val_loss"]
+    assert OptunaOracle(["loss", "params"]).study.metric_names == ["loss", "params"]
