@@ -179,7 +179,7 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         trial = self.study.ask()
         trial.set_user_attr(records.OWNER, this_process())
         before = [t for t in self._counted() if t.number < trial.number]
-        if self._is_superfluous(trial, before):
+        if self._is_superfluous(trial, before) or (ended and not self._is_given(trial)):
             lost.lose(self.study, self._stored(trial.number), "one too many")
             return self._next(tuner_id)
         return self._begin(tuner_id, trial, space, sum(map(records.begins, before)))
@@ -347,6 +347,10 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         if self.max_trials is not None and sum(map(records.begins, trials)) >= self.max_trials:
             return True
         return exhausted(self.study, self.space()) or self._is_impatient(trials)
+
+    def _is_given(self, trial: optuna.Trial) -> bool:
+        # After the end of a search nothing is drawn: another worker took the one that was to go on.
+        return "fixed_params" in self._stored(trial.number).system_attrs
 
     def _is_superfluous(self, trial: optuna.Trial, before: list[FrozenTrial]) -> bool:
         # Two workers may both have found that one more is wanted, or that the same one may go on.

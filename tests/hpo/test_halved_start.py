@@ -91,6 +91,23 @@ def test_where_the_best_fails_the_next_goes_on() -> None:
 
 
 @pytest.mark.backend_free
+def test_a_worker_that_comes_too_late_begins_nothing_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    space = [("x", "categorical", [0.1, 0.6, 0.9])]
+    here, there = (oracle(50, space, storage=tmp_path / "journal") for _ in range(2))
+    steps_of(here, count=3)
+    enqueue, taken = here.study.enqueue_trial, []
+
+    def enqueue_and_lose(*arguments: object) -> None:
+        enqueue(*arguments)
+        taken.append(there.create_trial("there"))
+
+    monkeypatch.setattr(here.study, "enqueue_trial", enqueue_and_lose)
+    assert here.create_trial("here").status == "STOPPED"
+    assert [t.hyperparameters["x"] for t in taken] == [0.6]
+    assert sum(map(records.counts, here.study.trials)) == 4
+
+
+@pytest.mark.backend_free
 def test_points_that_wait_have_not_begun() -> None:
     search = oracle(45)
     search.begin_with([{"x": x / 20} for x in range(15)])
