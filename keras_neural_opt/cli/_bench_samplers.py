@@ -2,27 +2,18 @@
 
 import argparse
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import Any
 
 
 def run(options: argparse.Namespace) -> None:
     """Search, print the tables, write the record to the file `--out`."""
-    from rich.console import Console
-
-    from keras_neural_opt.benchmarks import samplers, write_record
+    from keras_neural_opt.benchmarks import samplers
     from keras_neural_opt.benchmarks._samplers import studies_of
-    from keras_neural_opt.cli._bench_train import progress_bar
+    from keras_neural_opt.cli._measured import measure_and_show
 
-    console = Console()
-    with progress_bar(console) as progress:
-        bar = progress.add_task("samplers", total=studies_of((), None))
-        record = samplers(data=options.data, advance=partial(progress.advance, bar))
-    for table in sampler_tables(record):
-        console.print(table)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        console.print(f"figures: {write_record(options.out, record)}", soft_wrap=True, highlight=False)
+    measure_and_show(
+        options, studies_of((), None), lambda advance: samplers(data=options.data, advance=advance), sampler_tables
+    )
 
 
 def sampler_tables(record: Mapping[str, Any]) -> Iterator[Any]:
