@@ -39,9 +39,10 @@ def test_the_command_writes_the_record(table, tmp_path, monkeypatch, capsys):
     assert [(row["search"], row["epochs"]) for row in record["results"]] == [
         (name, epochs) for name in _search_budget.SEARCHES for epochs in (135, 200)
     ]
-    none, auto = record["pruning"]
+    none, auto, halved = record["pruning"]
+    assert [row["pruner"] for row in record["pruning"]] == ["none", "auto", "halved_start"]
     assert none["mean_epochs"] == 9 * 27
-    assert auto["mean_epochs"] < 9 * 27
+    assert halved["mean_epochs"] < auto["mean_epochs"] < 9 * 27
     printed = capsys.readouterr().out
     assert "mean regret after so many epochs, 1 seeds" in printed
     assert f"{auto['mean_epochs']:.0f}" in printed
