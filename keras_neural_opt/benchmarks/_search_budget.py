@@ -95,8 +95,10 @@ def _regrets(epochs: Epochs, least: float) -> list[float]:
     """Return the regret of the best training that was finished, after each budget."""
     best, regrets, spent = float("inf"), [], 0
     for budget in BUDGETS:
-        finished = [loss for loss in itertools.islice(epochs, budget - spent) if loss is not None]
-        best, spent = min([best, *finished]), budget
+        if best > least:  # Nothing is better than the best of all.
+            finished = [loss for loss in itertools.islice(epochs, budget - spent) if loss is not None]
+            best = min([best, *finished])
+        spent = budget
         regrets.append(best - least)
     return regrets
 
