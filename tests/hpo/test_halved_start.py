@@ -111,7 +111,9 @@ def test_a_worker_that_comes_too_late_begins_nothing_new(tmp_path: Path, monkeyp
 def test_points_that_wait_have_not_begun() -> None:
     search = oracle(45)
     search.begin_with([{"x": x / 20} for x in range(15)])
-    assert [(begin, end) for _, begin, end in steps_of(search, count=15)] == [(0, 1)] * 15
+    steps = steps_of(search, count=16)
+    assert [(begin, end) for _, begin, end in steps[:15]] == [(0, 1)] * 15
+    assert steps[15] == (0.7, 1, 3)  # The best of all, not the best of those before each.
 
 
 @pytest.mark.backend_free
