@@ -179,8 +179,10 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         trial = self.study.ask()
         trial.set_user_attr(records.OWNER, this_process())
         before = [t for t in self._counted() if t.number < trial.number]
-        if self._is_superfluous(trial, before) or (ended and not self._is_given(trial)):
-            lost.lose(self.study, self._stored(trial.number), "one too many")
+        stored = self._stored(trial.number)
+        # After the end nothing is drawn: another worker took the one that was to go on.
+        if self._is_superfluous(trial, before) or (ended and "fixed_params" not in stored.system_attrs):
+            lost.lose(self.study, stored, "one too many")
             return self._next(tuner_id)
         return self._begin(tuner_id, trial, space, sum(map(records.begins, before)))
 
@@ -348,14 +350,9 @@ class OptunaOracle(StoredSearch, kt.Oracle):
             return True
         return exhausted(self.study, self.space()) or self._is_impatient(trials)
 
-    def _is_given(self, trial: optuna.Trial) -> bool:
-        # After the end of a search nothing is drawn: another worker took the one that was to go on.
-        return "fixed_params" in self._stored(trial.number).system_attrs
-
     def _is_superfluous(self, trial: optuna.Trial, before: list[FrozenTrial]) -> bool:
-        # Two workers may both have found that one more is wanted, or that the same one may go on.
-        followed = trial.user_attrs.get(records.FOLLOWS)
-        if followed is not None:
+        # Two workers may have found that one more is wanted, or that the same one may go on.
+        if (followed := trial.user_attrs.get(records.FOLLOWS)) is not None:
             return any(t.user_attrs.get(records.FOLLOWS) == followed for t in before)
         return self.max_trials is not None and sum(map(records.begins, before)) >= self.max_trials
 

@@ -41,7 +41,7 @@ def pruning(pruner: Any, max_epochs: int | None = None) -> tuple[BasePruner, Suc
     if not isinstance(pruner, str) or pruner not in PRUNERS:
         names = [*PRUNERS, *(_HALVINGS if max_epochs is not None else _HALVINGS[:-1])]
         raise ValueError(
-            f"OptunaOracle.pruner must be one of {', '.join(map(repr, names))}, None, a SuccessiveHalving, a Hyperband"
-            f" or a pruner of Optuna; received {pruner!r}{did_you_mean(pruner, names)}"
+            f"OptunaOracle.pruner must be one of {', '.join(map(repr, names))}, None, a HalvedStart, a"
+            f" SuccessiveHalving, a Hyperband or a pruner of Optuna; received {pruner!r}{did_you_mean(pruner, names)}"
         )
     return PRUNERS[pruner](), None
