@@ -467,9 +467,10 @@ def create_hyperparameter_optimization_config(config: Any = None, /, **options: 
             `hpo.OptunaOracle` takes it (None: `"val_loss"`, or `"loss"` where nothing is validated).
 
             How: `optimization_method` (`"auto"`): `"bayesian"`, `"tpe"`, `"gp"`, `"cma_es"`, `"nsga2"`, `"random"`,
-            `"qmc"`, `"grid"`, `"asha"`, `"hyperband"` or `"bohb"`; `pruner` (`"auto"`: the method's; None: none);
-            `initial_points` (()): mappings of names to values that are tried first; `warm_start` (None): what
-            `hpo.OptunaOracle.learn_from` takes; `constraints` (None), as `hpo.OptunaOracle` takes them; `seed` (None).
+            `"qmc"`, `"grid"`, `"asha"`, `"hyperband"` or `"bohb"`; `pruner` (`"auto"`: the
+            method's, or that of `hpo.OptunaTuner`; None: none); `initial_points` (()): mappings of names to values that
+            are tried first; `warm_start` (None): what `hpo.OptunaOracle.learn_from` takes; `constraints` (None), as
+            `hpo.OptunaOracle` takes them; `seed` (None).
 
             How long: `max_trials` (50); `early_stopping_patience` (None): end after that many trials without a new
             best; `time_limit` (None) and `trial_timeout` (None), in seconds; `trial_patience` (None): end a trial after

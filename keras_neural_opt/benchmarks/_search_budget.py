@@ -17,7 +17,7 @@ BUDGETS = tuple(range(135, 1351, 135))
 TRIALS = 50
 SEEDS = 50
 OURS = "HalvedStart"
-PRUNERS = {"none": None, "auto": "auto", "halved_start": "halved_start"}
+PRUNERS = {"none": None, "median": "median", "halved_start": "halved_start"}
 # The loss after each epoch that is the last of a whole training; None after each other one.
 Epochs = Iterator[float | None]
 
@@ -40,7 +40,7 @@ def search_budget(
     Returns:
         A record: of each search and budget of epochs the mean regret of the best configuration that was trained to the
         end, against the best of the table, and its standard error; and the same of fifty trials of our default sampler
-        without a pruner, with its default one and with `HalvedStart`, and how many epochs these took.
+        without a pruner, with the median and with `HalvedStart`, and how many epochs these took.
 
     Raises:
         ValueError: An argument breaks its rule.

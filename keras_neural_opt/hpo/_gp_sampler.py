@@ -16,7 +16,7 @@ from keras_neural_opt.hpo._gp import Array, GaussianProcess, fit
 from keras_neural_opt.hpo._gp_search import Acquisition, maximise, untried, without
 from keras_neural_opt.hpo._gp_space import ConditionalSpace, Parameter
 from keras_neural_opt.hpo._gp_values import constraint_values, kept, losses, scalarised, told, warped
-from keras_neural_opt.hpo._records import LOST
+from keras_neural_opt.hpo._records import FOLLOWS, LOST
 
 _FITTED, _KEPT = 150, 500  # trials that hyperparameters are fitted to, and that the process is given
 _GOOD = 5
@@ -134,7 +134,9 @@ class GaussianProcessSampler(BaseSampler):
 
 def _others(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
     trials = study.get_trials(deepcopy=False)
-    others = [each for each in trials if each.number != trial.number and LOST not in each.user_attrs]
+    # Of a training that was paused and went on, the last trial says it all.
+    earlier = {each.user_attrs.get(FOLLOWS) for each in trials if told(each)}
+    others = [each for each in trials if each.number not in {trial.number, *earlier} and LOST not in each.user_attrs]
     return [each for each in others if each.state != TrialState.WAITING and each.params]
 
 

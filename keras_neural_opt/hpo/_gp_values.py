@@ -23,7 +23,8 @@ def losses(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) 
     """Return one row a trial, one column an objective: less is better, and what diverged is as bad as the worst.
 
     A pruned trial has the loss that is as good, among the completed ones, as its last report is among the reports of
-    the same step: a curve that was cut early is neither worse for that, nor better than all that were finished.
+    the same step, and is worse than the worst of them by as much as its report is: a curve that was cut early is
+    neither worse for that, nor better than all that were finished.
     """
     signs = np.array([-1.0 if direction == StudyDirection.MAXIMIZE else 1.0 for direction in directions])
     table = np.full((len(trials), len(signs)), np.nan)
@@ -51,7 +52,7 @@ def _impute_pruned(values: Array, trials: Sequence[FrozenTrial], sign: float) ->
 
 def _same_rank(report: float, then: Array, final: Array) -> float:
     """Return what is among the final values where the report is among those of its step."""
-    return float(np.interp(report, np.sort(then), np.sort(final)))
+    return float(np.interp(report, np.sort(then), np.sort(final)) + max(report - then.max(), 0.0))
 
 
 def warped(values: Array) -> Array:

@@ -21,7 +21,8 @@ class HalvedStart(SuccessiveHalving):
     one whole training. It finds good configurations in few epochs; choose it where time is short and the first epochs
     tell good from bad.
 
-    Give it to `OptunaTuner` or `OptunaOracle` as `pruner`, or by the name `"halved_start"`, with a sampler that learns.
+    It is the default of `OptunaTuner` where that does no harm. Else give it to `OptunaTuner` or `OptunaOracle` as
+    `pruner`, or by the name `"halved_start"`, with a sampler that learns.
 
     Args:
         first: How many configurations are the start, >= 1. Defaults to 15.

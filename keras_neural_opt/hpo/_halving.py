@@ -11,6 +11,9 @@ from keras_neural_opt.hpo import _records as records
 from keras_neural_opt.hpo._parameter import is_finite
 from keras_neural_opt.hpo._space import SearchSpace
 
+# Of a trial that is never paused.
+NO_BRACKET = -1
+
 
 class GoesOn(NamedTuple):
     """What goes on: in the place of which trial, with whose training, with which parameters as Optuna draws them."""
@@ -24,7 +27,7 @@ class SuccessiveHalving(Configurable):
     r"""Asynchronous successive halving (Li et al., 2020): all begin small, the best third of a rung goes on.
 
     A trial is paused after :math:`r \eta^k` epochs, :math:`k = 0, 1, ...` being its rung, and its training's state is
-    kept: weights, optimizer, random numbers, and what callbacks know and do not forget when a `fit` begins. When it is
+    kept: weights, optimizer, random numbers, and the numbers that callbacks hold. When it is
     among the best :math:`1 / \eta` of those that reached its rung, it goes on from there. No worker ever waits for a
     rung to fill. Choose it where the first epochs tell good from bad; where they mislead, prune by the median.
 
@@ -86,7 +89,8 @@ class SuccessiveHalving(Configurable):
         paused, failed = waiting_to_go_on(trials), _failed_to_go_on(trials)
         for epochs, bracket in sorted({rung_of(t) for t in paused}, reverse=True):
             of_it = [t for t in trials if bracket_of(t) == bracket and t.number not in failed]
-            reached = [t for t in of_it if epochs - 1 in t.intermediate_values]
+            # A training that goes on has the reports of the earlier trial, too.
+            reached = [t for t in of_it if t.user_attrs.get(records.BEGUN, 0) < epochs <= len(t.intermediate_values)]
             good = sorted(reached, key=lambda t: (_rank(sign * t.intermediate_values[epochs - 1]), t.number))
             for trial in good[: self.promoted(len(reached))]:
                 if trial in paused and rung_of(trial)[0] == epochs:
@@ -145,9 +149,19 @@ class Hyperband(SuccessiveHalving):
         return last
 
 
+def attributes_of(going_on: GoesOn) -> dict[str, Any]:
+    """Return what a trial that goes on notes of that."""
+    return {
+        records.CONTINUES: going_on.continues.number,
+        records.BEGUN: rung_of(going_on.continues)[0],
+        records.FOLLOWS: going_on.follows.number,
+        records.BRACKET: bracket_of(going_on.follows),
+    }
+
+
 def bracket_of(trial: FrozenTrial) -> int:
-    """Return the bracket of a trial."""
-    return int(trial.user_attrs.get(records.BRACKET, 0))
+    """Return the bracket that a trial began in, or `NO_BRACKET`."""
+    return int(trial.user_attrs.get(records.BRACKET, NO_BRACKET))
 
 
 def rung_of(trial: FrozenTrial) -> tuple[int, int]:

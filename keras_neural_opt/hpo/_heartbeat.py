@@ -15,6 +15,8 @@ from keras_neural_opt.hpo._owners import is_gone
 
 # Seconds: between two beats, and without one before a trial is lost.
 BEAT, GRACE = 5.0, 20.0
+# The part of the grace of a trial that nobody owns.
+_UNOWNED = 0.1
 
 
 class Pulse:
@@ -86,7 +88,11 @@ class Observer:
             sign = (trial.user_attrs.get(records.OWNER), trial.user_attrs.get(records.BEAT))
             same, silent = before.get(trial.number, (None, 0.0))
             self._silent[trial.number] = (sign, silent + passed if sign == same else 0.0)
-        return [t for t in running if _has_ended(t) or self._silent[t.number][1] > self._grace]
+        return [t for t in running if _has_ended(t) or self._silent[t.number][1] > self._patience(t)]
+
+    def _patience(self, trial: FrozenTrial) -> float:
+        # A trial is owned at once, unless its process was killed in between.
+        return self._grace if records.OWNER in trial.user_attrs else self._grace * _UNOWNED
 
 
 def _has_ended(trial: FrozenTrial) -> bool:

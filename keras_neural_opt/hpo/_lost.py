@@ -9,7 +9,7 @@ from keras_neural_opt.hpo import _records as records
 
 ENDED = "its process ended"
 # What a trial has in common with its next run.
-_PLACE = (records.CONTINUES, records.FOLLOWS, records.BRACKET)
+_PLACE = (records.CONTINUES, records.BEGUN, records.FOLLOWS, records.BRACKET)
 
 
 def bury(study: optuna.Study, trial: FrozenTrial, runs: int) -> None:

@@ -16,7 +16,8 @@ from keras_neural_opt._core.arguments import check_arguments, flag, integer, opt
 from keras_neural_opt.hpo import _lost as lost
 from keras_neural_opt.hpo import _records as records
 from keras_neural_opt.hpo._constraints import constraints_of
-from keras_neural_opt.hpo._halving import SuccessiveHalving, bracket_of, rung_of
+from keras_neural_opt.hpo._halved_start import HalvedStart
+from keras_neural_opt.hpo._halving import NO_BRACKET, SuccessiveHalving, attributes_of, bracket_of, rung_of
 from keras_neural_opt.hpo._heartbeat import Observer, Pulse
 from keras_neural_opt.hpo._hyperparameters import SuggestedHyperParameters, declared_space
 from keras_neural_opt.hpo._measured import best_step, check_measured, curves, objective_values
@@ -147,6 +148,19 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         """Whether trials are paused, and some of them go on."""
         return self._halving is not None
 
+    def never_pause(self, trial_id: str) -> None:
+        """Let a trial of this process be trained whole, unless it is pruned."""
+        with self._lock:
+            self._running[trial_id].bracket = NO_BRACKET
+            self._running[trial_id].trial.set_user_attr(records.BRACKET, NO_BRACKET)
+
+    def pause_as_before(self) -> None:
+        """Pause trials if, and only if, the study did so, where it has some already."""
+        with self._lock:
+            trials = self._counted()
+            if trials:
+                self._halving = HalvedStart() if any(bracket_of(t) != NO_BRACKET for t in trials) else None
+
     def is_paused(self, trial_id: str) -> bool:
         """Whether a trial of this process was stopped only for now."""
         return self._running[trial_id].paused
@@ -166,12 +180,7 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         ended = not any(t.state == TrialState.WAITING for t in trials) and self._has_ended(trials)
         going_on = self._halving.next_to_go_on(trials, self._sign, space, seed, ended) if self._halving else None
         if going_on:
-            attributes = {
-                records.CONTINUES: going_on.continues.number,
-                records.FOLLOWS: going_on.follows.number,
-                records.BRACKET: bracket_of(going_on.follows),
-            }
-            self.study.enqueue_trial(dict(going_on.params), attributes)
+            self.study.enqueue_trial(dict(going_on.params), attributes_of(going_on))
         elif ended:
             return kt_trial.Trial(self.get_space(), status=_STATUS.STOPPED)
         lost.check_failures(trials, self.max_consecutive_failed_trials)
@@ -213,6 +222,9 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         running.reports, running.bracket = rung_of(earlier)
         running.begun_at = shown.hyperparameters.initial_epoch = running.reports
         shown.hyperparameters.continues = trial_id(number)
+        # So that samplers and pruners see all of the training, and not its end alone.
+        for step, value in earlier.intermediate_values.items():
+            trial.report(value, step)
         for name, values in records.history(earlier).items():
             shown.metrics.register(name, direction=self.directions.get(name))
             for step, value in enumerate(values):
@@ -255,8 +267,9 @@ class OptunaOracle(StoredSearch, kt.Oracle):
                     shown.metrics.register(name, direction=self.directions.get(name))
                 # Not the tracker's own `update`, which looks for the best each time, also among nothing but NaN.
                 shown.metrics.metrics[name].update(float(value), step)
-            if self._should_end(running, float(metrics[self.objectives[0].name]), final):
-                shown.status = _STATUS.STOPPED
+            ends = self._should_end(running, float(metrics[self.objectives[0].name]), final)
+            # A loop of the user's own may not have ended where it should have.
+            shown.status = _STATUS.STOPPED if ends else _STATUS.RUNNING
             return shown
 
     def _should_end(self, running: RunningTrial, value: float, final: bool) -> bool:
@@ -267,11 +280,11 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         except optuna.exceptions.UpdateFinishedTrialError:
             return True  # Others took its process for dead, and run it again.
         running.reports += 1
-        if not is_finite(value):
-            return True
-        if final:
-            return False
-        running.paused = self._halving is not None and self._halving.pauses(running.reports, running.bracket)
+        running.paused = False
+        if final or not is_finite(value):
+            return not is_finite(value)
+        if self._halving is not None:
+            running.paused = self._halving.pauses(running.reports, running.bracket)
         return running.paused or running.trial.should_prune()
 
     def end_trial(self, trial: Any) -> None:

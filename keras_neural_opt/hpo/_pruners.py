@@ -8,6 +8,8 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from keras_neural_opt._core.arguments import did_you_mean
 from keras_neural_opt.hpo._halved_start import HalvedStart
 from keras_neural_opt.hpo._halving import Hyperband, SuccessiveHalving
+from keras_neural_opt.hpo._hyperparameters import declared_space
+from keras_neural_opt.hpo._objectives import objectives_of
 
 
 def _median() -> BasePruner:
@@ -16,6 +18,36 @@ def _median() -> BasePruner:
 
 PRUNERS: dict[str, Callable[[], BasePruner]] = {"auto": _median, "median": _median, "none": NopPruner}
 _HALVINGS = ("asha", "halved_start", "hyperband")
+# Samplers that learn from trainings that were paused.
+_LEARNING = ("auto", "bayesian", "gp", "tpe")
+
+
+def usual_pruner(
+    objective: Any,
+    max_trials: int | None,
+    time_limit: float | None,
+    *,
+    sampler: Any = "auto",
+    hyperparameters: Any = None,
+    **_: Any,
+) -> str:
+    """Return what `"auto"` stands for where trainings can be paused and go on.
+
+    Args:
+        objective: As `OptunaOracle` takes it, as `max_trials`, `sampler` and `hyperparameters`, too.
+        max_trials: Configurations at most, or None.
+        time_limit: Seconds, or None.
+        sampler: What draws.
+        hyperparameters: What is searched, as far as that is known.
+    """
+    space = declared_space(hyperparameters)
+    configurations = space.configurations() if len(space) else None
+    limits = [max_trials, None if configurations is None else len(configurations)]
+    enough = all(limit is None or limit >= 2 * HalvedStart().first for limit in limits)
+    # Where the time may be up before a training of the start is whole, or the length of a training is searched, pauses
+    # would do harm; the other samplers learn nothing of what was paused.
+    harmless = len(objectives_of(objective)) == 1 and time_limit is None and "epochs" not in space.names
+    return "halved_start" if enough and harmless and sampler in _LEARNING else "median"
 
 
 def pruning(pruner: Any, max_epochs: int | None = None) -> tuple[BasePruner, SuccessiveHalving | None]:

@@ -18,8 +18,8 @@ _PARAMETER = f"{_PREFIX}parameter:"
 # ones it runs again.
 OWNER, REASON, HISTORY, BEST_STEP = (f"{_PREFIX}{name}" for name in ("owner", "reason", "history", "best_step"))
 LOST, RERUN_OF, SECONDS, BEAT = (f"{_PREFIX}{name}" for name in ("lost", "rerun_of", "seconds", "beat"))
-# Which trial's training it goes on with, in whose place, and in which bracket.
-CONTINUES, FOLLOWS, BRACKET = (f"{_PREFIX}{name}" for name in ("continues", "follows", "bracket"))
+# Which trial's training it goes on with, after how many epochs, in whose place, and in which bracket.
+CONTINUES, BEGUN, FOLLOWS, BRACKET = (f"{_PREFIX}{name}" for name in ("continues", "begun", "follows", "bracket"))
 # Why a trial ended that may go on.
 PAUSED = "paused"
 # That it was seen by an earlier search.
@@ -76,6 +76,11 @@ def begins(trial: FrozenTrial) -> bool:
     """Whether a trial is the first of its configuration."""
     noted = trial.user_attrs
     return CONTINUES not in noted and LOST not in noted and EARLIER not in noted
+
+
+def epochs_of_its_own(trial: FrozenTrial) -> int:
+    """Return after how many epochs a trial stands, without those of the training that it goes on with."""
+    return max(len(trial.intermediate_values) - trial.user_attrs.get(BEGUN, 0), 0)
 
 
 def history(trial: FrozenTrial) -> dict[str, list[float]]:

@@ -24,20 +24,18 @@ def search(
     data = Data(training_data, validation_data, f"{_OWNER}.training_data")
     searched = _searched(loss_function, gradient_function, data, config)
     sampler, pruner = engine_of(config.optimization_method, config.epochs, config.pruner)
-    oracle = OptunaOracle(
-        config.objective if config.objective is not None else _objective(data, config),
-        config.max_trials,
-        sampler,
-        pruner,
-        config.search_space,
-        config.early_stopping_patience,
-        config.seed,
-        constraints=config.constraints,
-        storage=config.storage,
-    )
+    # Points that the user knows to be good are trained whole.
+    pruner = "median" if pruner == "auto" and config.initial_points else pruner
     tuner = OptunaTuner(
         searched,
-        oracle=oracle,
+        config.objective if config.objective is not None else _objective(data, config),
+        config.max_trials,
+        sampler=sampler,
+        pruner=pruner,
+        hyperparameters=config.search_space,
+        patience=config.early_stopping_patience,
+        constraints=config.constraints,
+        storage=config.storage,
         seed=config.seed,
         executions_per_trial=config.cross_validation or config.executions_per_trial,
         trial_timeout=config.trial_timeout,
@@ -46,10 +44,10 @@ def search(
         project_name=config.project_name,
         overwrite=config.overwrite,
     )
-    oracle.begin_with(config.initial_points)
+    tuner.oracle.begin_with(config.initial_points)
     if config.warm_start is not None:
-        oracle.learn_from(config.warm_start)
-    tuner.search(callbacks=_callbacks(config, oracle), workers=config.workers, verbose=config.verbose)
+        tuner.oracle.learn_from(config.warm_start)
+    tuner.search(callbacks=_callbacks(config, tuner.oracle), workers=config.workers, verbose=config.verbose)
     return SearchResult(tuner)
 
 

@@ -75,7 +75,7 @@ class Watch:
             finished,
             [self._so_far(trial, searched_trial(trial, space)) for trial in begun[-latest:]],
             [searched_trial(trial, space) for trial in self._oracle.best()[:best]],
-            sum(len(trial.intermediate_values) for trial in trials),
+            sum(map(records.epochs_of_its_own, trials)),
             self.total,
             seconds,
             self._left(finished, seconds),

@@ -23,9 +23,11 @@ from keras_neural_opt.hpo._hparams import own_folders, write_if_possible
 from keras_neural_opt.hpo._live_table import LiveTable
 from keras_neural_opt.hpo._memory import forget_models, quick_collection
 from keras_neural_opt.hpo._oracle import OptunaOracle
-from keras_neural_opt.hpo._pause import EverythingIsBuilt, Pause, StopAtTheBeginning
+from keras_neural_opt.hpo._pause import EverythingIsBuilt, Pause, StopAtTheBeginning, trains_as_keras_does
 from keras_neural_opt.hpo._project import JOURNAL, Project, checked_name, refuse_chief
+from keras_neural_opt.hpo._pruners import usual_pruner
 from keras_neural_opt.hpo._report_and_prune import BestWeights, ReportAndPrune, StopAfter
+from keras_neural_opt.hpo._searched import Searched
 from keras_neural_opt.hpo._trial_weights import load_weights, save_weights
 from keras_neural_opt.hpo._workers import Workers
 
@@ -51,7 +53,8 @@ class OptunaTuner(kt.Tuner):
         seed: As of `OptunaOracle`; given, each execution also begins with random numbers of its own that can be drawn
             again.
         executions_per_trial: Trainings of each configuration, whose metrics are averaged, >= 1. Defaults to 1.
-        trial_timeout: Seconds after which a trial fails, > 0. Defaults to None: never.
+        trial_timeout: Seconds after which a trial fails, > 0; one that goes on has as many again. Defaults to None:
+            never.
         time_limit: Seconds after which no trial begins, > 0. Defaults to None: none.
         directory: The folder of the project. Defaults to the current one.
         project_name: The project, 1 to 64 letters, digits, `.`, `_` and `-`. Defaults to `"search"`.
@@ -59,6 +62,11 @@ class OptunaTuner(kt.Tuner):
         **kwargs: More arguments of `OptunaOracle`, such as `sampler`, `pruner`, `hyperparameters`, `patience` and
             `storage`, which defaults to a journal in the project; and `optimizer`, `loss`, `metrics`,
             `max_model_size`, `distribution_strategy` of `keras_tuner.Tuner`.
+
+            `pruner="auto"` (default) is a `HalvedStart` where that does no harm: 30 trials or more, where the space has
+            as many, with one objective and one training each, no `time_limit`, a sampler among `"auto"`, `"bayesian"`,
+            `"gp"` and `"tpe"`, no hyperparameter named `epochs`, and no class of yours that has a part in how models
+            are trained. Else it is the median. A search that is continued does as it did before.
 
     Raises:
         ValueError: An argument breaks its rule, or variables of KerasTuner's chief are set. Nothing was made then.
@@ -103,12 +111,17 @@ class OptunaTuner(kt.Tuner):
         checked_name("OptunaTuner.project_name", project_name)
         check_arguments(
             "OptunaTuner",
+            max_trials=optional(integer(max_trials, 1)),
             executions_per_trial=integer(executions_per_trial, 1),
             trial_timeout=optional(positive(trial_timeout)),
             time_limit=optional(positive(time_limit)),
             overwrite=flag(overwrite),
         )
+        self._may_pause = oracle is None and options.get("pruner", "auto") == "auto"
+        self._may_pause = self._may_pause and self._can_pause(hypermodel, executions_per_trial, kwargs)
         if oracle is None:
+            if self._may_pause:
+                options["pruner"] = usual_pruner(objective, max_trials, time_limit, **options)
             oracle = OptunaOracle(objective, max_trials, seed=seed, **options)
         elif objective is not None or options:
             given = [*options] if objective is None else ["objective", *options]
@@ -131,7 +144,15 @@ class OptunaTuner(kt.Tuner):
             executions_per_trial=executions_per_trial,
             **kwargs,
         )
+        if self._may_pause:
+            oracle.pause_as_before()
         oracle.reload()
+
+    def _can_pause(self, hypermodel: Any, executions: int, options: Mapping[str, Any]) -> bool:
+        """Whether nothing of the user's own could come between a training and its pause."""
+        known = not isinstance(hypermodel, kt.HyperModel) or type(hypermodel).fit in (kt.HyperModel.fit, Searched.fit)
+        known = known and type(self).run_trial is OptunaTuner.run_trial
+        return known and executions == 1 and not options.get("distribution_strategy")
 
     def _populate_initial_space(self) -> None:
         # KerasTuner builds the model, again and again, to find what it asks for.
@@ -245,14 +266,16 @@ class OptunaTuner(kt.Tuner):
     def _continue(self, trial: Any, pause: Pause, fit_args: Any, fit_kwargs: Any) -> Any:
         """Go on with a training that was paused; where its state is gone, begin it again."""
         model = self._try_build(trial.hyperparameters)
-        fit_kwargs = {**fit_kwargs, "initial_epoch": trial.hyperparameters.initial_epoch}
+        callbacks, begin = fit_kwargs["callbacks"], fit_kwargs.get("initial_epoch", 0)
+        later = {**fit_kwargs, "initial_epoch": begin + trial.hyperparameters.initial_epoch}
         with contextlib.suppress(EverythingIsBuilt):
-            callbacks = [StopAtTheBeginning(), *fit_kwargs["callbacks"]]
-            self.hypermodel.fit(trial.hyperparameters, model, *fit_args, **{**fit_kwargs, "callbacks": callbacks})
+            stopped = [StopAtTheBeginning(), *callbacks]
+            self.hypermodel.fit(trial.hyperparameters, model, *fit_args, **{**later, "callbacks": stopped})
         earlier = Path(self.get_trial_dir(trial.hyperparameters.continues))
-        if not pause.load(earlier, model):
-            return self._build_and_fit_model(trial, *fit_args, **{**fit_kwargs, "initial_epoch": 0})
-        return self._fit(trial, model, *fit_args, **fit_kwargs)
+        goes_on = pause.load(earlier, model, later["initial_epoch"])
+        if goes_on is None:
+            return self._build_and_fit_model(trial, *fit_args, **fit_kwargs)
+        return self._fit(trial, model, *fit_args, **{**later, "callbacks": [*callbacks, goes_on]})
 
     def _try_build(self, hp: Any) -> Any:
         forget_models()
@@ -265,6 +288,8 @@ class OptunaTuner(kt.Tuner):
 
     def _build_and_fit_model(self, trial: Any, *args: Any, **kwargs: Any) -> Any:
         model = self._try_build(trial.hyperparameters)
+        if self._may_pause and not trains_as_keras_does(model):
+            self.oracle.never_pause(trial.trial_id)
         return self._fit(trial, model, *args, **kwargs)
 
     def _fit(self, trial: Any, model: Any, *args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A training's state in a file, without pickled objects: numbers, text and arrays in nested lists and dictionaries."""
+"""A training's state in a file, without pickled objects: numbers, text, arrays and operations of Keras, nested."""
 
 import io
 import json
@@ -8,17 +8,28 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_neural_opt._core.files import CorruptStateError, write_atomic
 
 _FORMAT = "keras_neural_opt.TrainingState"
 _VERSION = 1
-_DAMAGE = (EOFError, IndexError, KeyError, RecursionError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
+_DAMAGE = (
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class UnsavableError(TypeError):
-    """A value that is neither a number, text, an array nor a list or dictionary of these."""
+    """A value that is neither a number, text, an array, an operation of Keras nor a list or dictionary of these."""
 
 
 def write_state(path: str | os.PathLike[str], state: dict[str, Any]) -> Path:
@@ -73,6 +84,10 @@ def _described(value: Any, arrays: list[np.ndarray]) -> Any:
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
         arrays.append(value)
         return {"array": len(arrays) - 1}
+    # How a callback compares belongs to what it compares.
+    name = getattr(value, "__name__", None)
+    if isinstance(name, str) and value is getattr(keras.ops, name, None):
+        return {"operation": name}
     if type(value) in (list, tuple):
         return {type(value).__name__: [_described(each, arrays) for each in value]}
     if type(value) is dict and all(isinstance(key, str) for key in value):
@@ -88,6 +103,8 @@ def _built(described: Any, members: dict[str, np.ndarray]) -> Any:
         return members[f"array_{content}"]
     if kind == "scalar":
         return members[f"array_{content}"][()]
+    if kind == "operation":
+        return getattr(keras.ops, content)
     if kind == "dict":
         return {key: _built(each, members) for key, each in content.items()}
     return {"list": list, "tuple": tuple}[kind](_built(each, members) for each in content)

@@ -141,7 +141,8 @@ class TrainingState:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write it to a file, for another process to go on from.
 
-        What is left out belongs to the program: functions, schedules and other objects that callbacks hold.
+        What is left out belongs to the program: schedules and other objects that callbacks hold, and functions but
+        those of `keras.ops`.
 
         Args:
             path: The file, in a folder that exists. It is whole or not there, and has no pickled objects.

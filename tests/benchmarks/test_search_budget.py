@@ -40,7 +40,7 @@ def test_the_command_writes_the_record(table, tmp_path, monkeypatch, capsys):
         (name, epochs) for name in _search_budget.SEARCHES for epochs in (135, 200)
     ]
     none, auto, halved = record["pruning"]
-    assert [row["pruner"] for row in record["pruning"]] == ["none", "auto", "halved_start"]
+    assert [row["pruner"] for row in record["pruning"]] == ["none", "median", "halved_start"]
     assert none["mean_epochs"] == 9 * 27
     assert halved["mean_epochs"] < auto["mean_epochs"] < 9 * 27
     printed = capsys.readouterr().out

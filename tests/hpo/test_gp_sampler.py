@@ -138,6 +138,29 @@ def test_a_pruned_trial_counts_by_its_rank_at_the_step_where_it_stopped():
     assert losses([trial(reports=[0.7], state=TrialState.PRUNED), trial(0.2)], minimize)[0, 0] == pytest.approx(0.7)
 
 
+def test_a_pruned_trial_worse_than_all_that_were_finished_is_worse_by_as_much():
+    trials = [
+        create_trial(values=[0.1], intermediate_values={0: 1.0, 1: 0.1}, state=TrialState.COMPLETE),
+        *(create_trial(intermediate_values={0: x}, state=TrialState.PRUNED) for x in (0.5, 1.0, 1.5, 3.0)),
+    ]
+    minimize = [optuna.study.StudyDirection.MINIMIZE]
+    assert losses(trials, minimize)[:, 0].tolist() == pytest.approx([0.1, 0.1, 0.1, 0.6, 2.1])
+
+
+@pytest.mark.parametrize("followed", [True, False])
+def test_of_a_training_that_went_on_the_last_trial_says_it_all(followed):
+    def proposal(report):
+        search = study(GaussianProcessSampler(seed=0, n_startup=2))
+        space = {"x": FloatDistribution(0.0, 1.0)}
+        paused = {"state": TrialState.PRUNED, "intermediate_values": {0: report}}
+        went_on = {"value": 0.2, "user_attrs": {"kno:follows": 2} if followed else {}}
+        for x, rest in [(0.9, {"value": 1.0}), (0.2, {"value": 0.3}), (0.5, paused), (0.5, went_on)]:
+            search.add_trial(create_trial(params={"x": x}, distributions=space, **rest))
+        return search.ask(space).params["x"]
+
+    assert (proposal(0.01) == proposal(9.0)) is followed
+
+
 def test_categories_alone_can_be_searched():
     names = [f"p{i}" for i in range(8)]
     found = study()

@@ -9,6 +9,7 @@ from optuna.trial import TrialState
 
 from keras_neural_opt.hpo import HalvedStart, OptunaOracle, OptunaTuner, ReportAndPrune
 from keras_neural_opt.hpo import _records as records
+from keras_neural_opt.hpo._standing import Watch
 
 EPOCHS = 9
 SPACE = [("x", "uniform", 0.0, 1.0)]
@@ -67,10 +68,7 @@ def test_the_best_third_of_each_rung_goes_on_and_the_rest_of_the_search_pauses_n
 
 
 @pytest.mark.backend_free
-def test_only_who_asks_for_pauses_has_them(tmp_path: Path) -> None:
-    assert oracle(50).pauses
-    assert not OptunaOracle("loss").pauses
-    assert not OptunaTuner(lambda hp: None, "loss", directory=tmp_path / "tuner").oracle.pauses
+def test_what_cannot_be_paused_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"executions_per_trial must be 1 with successive halving"):
         OptunaTuner(lambda hp: None, oracle=oracle(50), executions_per_trial=2, directory=tmp_path)
     with pytest.raises(ValueError, match=r"pruner must be None for several objectives"):
@@ -139,6 +137,29 @@ def test_patience_waits_until_one_of_the_start_is_whole() -> None:
     whole = [t.number for t in search.study.trials if t.state == TrialState.COMPLETE]
     assert whole
     assert 15 < sum(map(records.begins, search.study.trials)) < 50
+
+
+@pytest.mark.backend_free
+def test_a_training_that_goes_on_shows_all_of_itself_and_counts_once() -> None:
+    search = oracle(45)
+    steps_of(search, count=21)
+    trials = search.study.trials
+    (whole,) = [t for t in trials if t.state == TrialState.COMPLETE]
+    x = whole.params["x"]
+    assert whole.intermediate_values == {epoch: curve(x, epoch) for epoch in range(EPOCHS)}
+    # 15 began, 5 went on to 3 epochs, one of them to the end.
+    assert sum(map(records.epochs_of_its_own, trials)) == 15 + 5 * 2 + 6
+    assert Watch(search, None).look(1, 1).epochs == 31
+
+
+@pytest.mark.backend_free
+def test_what_began_without_pauses_takes_no_seat_of_a_rung(tmp_path: Path) -> None:
+    good = [("x", "categorical", [0.7, 0.69, 0.71]), ("y", "uniform", 0.0, 1.0)]
+    steps_of(oracle(3, good, pruner=None, storage=tmp_path / "journal"))
+    search = oracle(9, good, pruner="asha", storage=tmp_path / "journal")
+    steps = steps_of(search, lambda x, epoch: curve(x, epoch) + 0.1 * len(search.study.trials))
+    # Two of the six that can be paused go on, though three that were whole before are better.
+    assert len([end for _, begin, end in steps if begin == 1]) == 2
 
 
 @pytest.mark.backend_free
@@ -226,7 +247,7 @@ def test_real_trainings_are_paused_and_go_on(tmp_path: Path) -> None:
     tuner.search(**data, epochs=3, verbose=0)
     trials = tuner.oracle.study.trials
     assert [t.last_step for t in trials[:4]] == [0, 0, 0, 2]
-    assert list(trials[3].intermediate_values) == [1, 2]
+    assert trials[3].intermediate_values[0] == min(t.intermediate_values[0] for t in trials[:3])
     # Only what may go on is kept.
     assert {int(file.parent.name.removeprefix("trial_")) for file in tmp_path.rglob("state.npz")} == {0, 1, 2}
     plain = OptunaTuner(build, "loss", 9, sampler="random", pruner=None, seed=1, directory=tmp_path / "plain")

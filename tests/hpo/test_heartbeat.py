@@ -33,6 +33,12 @@ def test_silence_for_the_grace_is_lost_and_a_beat_begins_it_anew() -> None:
     assert looks(Observer(), [None] * 6, 5.0) == [False] * 5 + [True]
 
 
+def test_what_nobody_owns_is_lost_before_what_somebody_does() -> None:
+    # Its process was killed between asking for it and saying so.
+    observer, unowned = Observer(), SimpleNamespace(number=0, user_attrs={})
+    assert [bool(observer.lost([unowned], 1.5 * i)) for i in range(3)] == [False, False, True]
+
+
 def test_an_observer_that_slept_does_not_bury_the_others() -> None:
     observer = Observer()
     assert not observer.lost([running(0, 1)], 0.0)

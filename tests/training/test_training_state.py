@@ -147,10 +147,11 @@ from keras_neural_opt.training import TrainingState
 keras.utils.set_random_seed(11)
 model = make()
 model.evaluate(X[:8], Y[:8], verbose=0)
-stopping = keras.callbacks.EarlyStopping("loss", patience=7)
+stopping = keras.callbacks.EarlyStopping("loss", min_delta=0.5, patience=7)
 state = TrainingState.load(sys.argv[1], model, [stopping])
 state.restore(model, [stopping])
-np.savez(sys.argv[2], after=fit(model), drawn=drawn(), best=stopping.best, wait=stopping.wait)
+np.savez(sys.argv[2], after=fit(model), drawn=drawn(), best=stopping.best, wait=stopping.wait,
+         delta=stopping.min_delta, operation=stopping.monitor_op.__name__)
 """
 
 
@@ -158,7 +159,7 @@ np.savez(sys.argv[2], after=fit(model), drawn=drawn(), best=stopping.best, wait=
 def test_another_process_goes_on_exactly(tmp_path: Path):
     keras.utils.set_random_seed(5)
     model = make()
-    stopping = keras.callbacks.EarlyStopping("loss", patience=7)
+    stopping = keras.callbacks.EarlyStopping("loss", min_delta=0.5, patience=7)
     model.fit(X, Y, batch_size=8, epochs=2, verbose=0, callbacks=[stopping])
     state = TrainingState.capture(model, [stopping])
     state.save(tmp_path / "state.npz")
@@ -169,6 +170,8 @@ def test_another_process_goes_on_exactly(tmp_path: Path):
         assert out["after"].tolist() == after
         assert out["drawn"].tolist() == numbers
         assert (out["best"], out["wait"]) == (stopping.best, stopping.wait)
+        # Which way is better, and the margin, whose sign follows from that.
+        assert (out["delta"], out["operation"]) == (-0.5, "less")
 
 
 def test_a_file_of_another_training_is_refused(tmp_path: Path):
