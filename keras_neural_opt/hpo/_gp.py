@@ -10,10 +10,32 @@ from scipy import linalg, optimize, special
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 _JITTER = 1e-9
-# Mean and deviation of the logarithm of each hyperparameter, and the bounds of the search for its best value.
-_SCALE_PRIOR, _SCALE_BOUNDS = (math.log(4.0), 2.0), (math.log(1e-3), math.log(1e4))
-_SIGNAL_PRIOR, _SIGNAL_BOUNDS = (0.0, 1.0), (math.log(1e-2), math.log(1e2))
-_NOISE_PRIOR, _NOISE_BOUNDS = (math.log(1e-4), 2.0), (math.log(1e-6), math.log(1.0))
+# Bounds of the search for the best logarithm of each hyperparameter.
+_SCALE_BOUNDS = (math.log(1e-3), math.log(1e4))
+_SIGNAL_BOUNDS = (math.log(1e-2), math.log(1e2))
+_NOISE_BOUNDS = (math.log(1e-6), math.log(1.0))
+
+
+@dataclass(frozen=True)
+class Priors:
+    """Mean and deviation of the logarithm of each hyperparameter, before anything was seen.
+
+    Args:
+        scale: Of the weight of a number.
+        category: Of the weight of a category.
+        signal: Of the variance of the function.
+        noise: Of the variance around it.
+        rough: Whether they leave it open how smooth the function is, so that the search begins at a smoother one, too.
+    """
+
+    scale: tuple[float, float] = (math.log(4.0), 2.0)
+    category: tuple[float, float] = (0.0, 2.0)
+    signal: tuple[float, float] = (0.0, 1.0)
+    noise: tuple[float, float] = (math.log(1e-4), 2.0)
+    rough: bool = True
+
+
+PRIORS = Priors()
 
 
 @dataclass(frozen=True)
@@ -98,18 +120,21 @@ class GaussianProcess:
         return GaussianProcess(self.kernel, np.vstack([self.x, x]), np.concatenate([self.y, self.predict(x)[0]]))
 
 
-def fit(x: Array, y: Array, categorical: np.ndarray[Any, np.dtype[np.bool_]]) -> GaussianProcess:
+def fit(
+    x: Array, y: Array, categorical: np.ndarray[Any, np.dtype[np.bool_]], priors: Priors = PRIORS
+) -> GaussianProcess:
     """Return the process whose hyperparameters are most probable, given the data and weak log-normal priors.
 
     Args:
         x: Points, of shape `(points, columns)`: numbers scaled to [0, 1], categories as codes.
         y: Values, of shape `(points,)`, of mean 0 and variance near 1.
         categorical: Which columns hold categories, of shape `(columns,)`.
+        priors: What is believed of the hyperparameters before.
 
     Returns:
         The process. The same data give the same process.
     """
-    posterior = LogPosterior(x, y, categorical)
+    posterior = LogPosterior(x, y, categorical, priors)
     found = [
         optimize.minimize(
             posterior, start, jac=True, method="L-BFGS-B", bounds=posterior.bounds, options={"maxiter": 40}
@@ -126,21 +151,24 @@ class LogPosterior:
         x: Points, of shape `(points, columns)`.
         y: Values, of shape `(points,)`.
         categorical: Which columns hold categories.
+        priors: What is believed of the hyperparameters before.
     """
 
-    def __init__(self, x: Array, y: Array, categorical: np.ndarray[Any, np.dtype[np.bool_]]) -> None:
+    def __init__(
+        self, x: Array, y: Array, categorical: np.ndarray[Any, np.dtype[np.bool_]], priors: Priors = PRIORS
+    ) -> None:
         self._y, self._categorical, columns = y, categorical, x.shape[1]
         # Each pair of points once.
         self._pairs = np.tril_indices(len(x), -1)
         difference = (x[self._pairs[0]] - x[self._pairs[1]]).T
         difference[categorical] = difference[categorical] != 0.0
-        self._squared = difference**2
-        priors = np.array([_SCALE_PRIOR] * columns + [_SIGNAL_PRIOR, _NOISE_PRIOR])
-        self.prior_mean, self.prior_deviation = priors[:, 0].copy(), priors[:, 1]
-        self.prior_mean[:columns][categorical] = 0.0
+        # Apart once, as what follows is done many times.
+        self._squared_of_numbers, self._differs = difference[~categorical] ** 2, difference[categorical]
+        of_columns = [priors.category if each else priors.scale for each in categorical]
+        self.prior_mean, self.prior_deviation = np.array([*of_columns, priors.signal, priors.noise]).T
         self.bounds = [_SCALE_BOUNDS] * columns + [_SIGNAL_BOUNDS, _NOISE_BOUNDS]
         smooth = self.prior_mean - np.r_[np.full(columns, 1.5), 0.0, -4.0]
-        self.starts = [self.prior_mean, smooth]
+        self.starts = [self.prior_mean, smooth] if priors.rough else [self.prior_mean]
 
     def kernel(self, logs: Array) -> Kernel:
         """Return the kernel of these logarithms: weights, signal, noise."""
@@ -151,8 +179,9 @@ class LogPosterior:
         """Return the value and its gradient with respect to the logarithms."""
         weights, signal, noise = np.exp(logs[:-2]), math.exp(logs[-2]), math.exp(logs[-1])
         numeric, (rows, columns) = ~self._categorical, self._pairs
-        distance, differ = (weights[kind] @ self._squared[kind] for kind in (numeric, ~numeric))
-        correlation, slope = _correlation(distance, differ)
+        correlation, slope = _correlation(
+            weights[numeric] @ self._squared_of_numbers, weights[~numeric] @ self._differs
+        )
         covariance = np.diag(np.full(len(self._y), signal + noise + _JITTER))
         covariance[rows, columns] = signal * correlation
         factor = linalg.cholesky(covariance, lower=True, check_finite=False)
@@ -162,8 +191,8 @@ class LogPosterior:
         of_pairs = inverse[rows, columns] - solved[rows] * solved[columns]
         of_points = 0.5 * (np.diag(inverse) - solved**2).sum()
         gradient = np.empty_like(logs)
-        gradient[:-2][numeric] = self._squared[numeric] @ (of_pairs * slope)
-        gradient[:-2][~numeric] = -(self._squared[~numeric] @ (of_pairs * correlation))
+        gradient[:-2][numeric] = self._squared_of_numbers @ (of_pairs * slope)
+        gradient[:-2][~numeric] = -(self._differs @ (of_pairs * correlation))
         gradient[:-2] *= signal * weights
         gradient[-2] = signal * (float(of_pairs @ correlation) + of_points)
         gradient[-1] = noise * of_points

@@ -12,14 +12,13 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import qmc
 
 from keras_neural_opt._core.arguments import check_arguments, integer, optional
-from keras_neural_opt.hpo._gp import Array, GaussianProcess, fit
-from keras_neural_opt.hpo._gp_search import Acquisition, maximise, untried, without
+from keras_neural_opt.hpo._gp import Array
+from keras_neural_opt.hpo._gp_acquisition import acquisition_of
+from keras_neural_opt.hpo._gp_search import maximise, untried, without
 from keras_neural_opt.hpo._gp_space import ConditionalSpace, Parameter
-from keras_neural_opt.hpo._gp_values import constraint_values, kept, losses, scalarised, told, warped
-from keras_neural_opt.hpo._records import FOLLOWS, LOST
+from keras_neural_opt.hpo._gp_values import constraint_values, latest, losses, scalarised, told, warped
+from keras_neural_opt.hpo._records import LOST
 
-_FITTED, _KEPT = 150, 500  # trials that hyperparameters are fitted to, and that the process is given
-_GOOD = 5
 _SOBOL_COLUMNS = 64
 
 
@@ -106,7 +105,9 @@ class GaussianProcessSampler(BaseSampler):
             return space.decode(self._spread(space, place, seen, rng))
         known = [other for other in trials if told(other)]
         values = warped(scalarised(losses(known, study.directions), rng))
-        acquisition, good = _acquisition(space, seen[is_told], values, constraint_values(known), pending=seen[~is_told])
+        acquisition, good = acquisition_of(
+            space.categorical, seen[is_told], values, constraint_values(known), pending=seen[~is_told]
+        )
         return space.decode(maximise(acquisition, space, seen, good, rng))
 
     def sample_independent(
@@ -133,10 +134,8 @@ class GaussianProcessSampler(BaseSampler):
 
 
 def _others(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
-    trials = study.get_trials(deepcopy=False)
-    # Of a training that was paused and went on, the last trial says it all.
-    earlier = {each.user_attrs.get(FOLLOWS) for each in trials if told(each)}
-    others = [each for each in trials if each.number not in {trial.number, *earlier} and LOST not in each.user_attrs]
+    trials = latest(study.get_trials(deepcopy=False))
+    others = [each for each in trials if each.number != trial.number and LOST not in each.user_attrs]
     return [each for each in others if each.state != TrialState.WAITING and each.params]
 
 
@@ -145,29 +144,3 @@ def _fits(trial: FrozenTrial, space: Mapping[str, BaseDistribution]) -> bool:
         name not in space or space[name]._contains(space[name].to_internal_repr(value))
         for name, value in trial.params.items()
     )
-
-
-def _acquisition(
-    space: ConditionalSpace, x: Array, values: Array, constraints: Array, pending: Array
-) -> tuple[Acquisition, Array]:
-    """Return what to maximise, and points near which it may be large."""
-    feasible = np.all(constraints <= 0.0, axis=1)
-    ranked = np.lexsort([values, np.maximum(constraints, 0.0).sum(1)])
-    order = np.empty(len(values))
-    order[ranked] = np.arange(len(values))
-    rows = kept(order, _KEPT)
-    process = _fitted(x[rows], values[rows], space.categorical).assuming(pending)
-    limits = []
-    for column in constraints.T:
-        scale = float(column.std()) or 1.0
-        standard = (column - column.mean()) / scale
-        limits.append((_fitted(x[rows], standard[rows], space.categorical), -float(column.mean()) / scale))
-    mean = process.predict(x[rows])[0]
-    best = float(mean[feasible[rows]].min()) if feasible[rows].any() else float(mean.max())
-    return Acquisition(process, best, limits), x[ranked[:_GOOD]]
-
-
-def _fitted(x: Array, y: Array, categorical: Any) -> GaussianProcess:
-    rows = kept(y, _FITTED)
-    process = fit(x[rows], y[rows], categorical)
-    return process if len(rows) == len(x) else GaussianProcess(process.kernel, x, y)

@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy import stats
 
 from keras_neural_opt.hpo._gp import Array
+from keras_neural_opt.hpo._records import FOLLOWS
 
 _CHEBYSHEV_SUM = 0.05  # Knowles (2006)
 
@@ -17,6 +18,12 @@ def told(trial: FrozenTrial) -> bool:
     """Whether something is known of how good the trial's parameters are."""
     finished = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
     return finished or (trial.state == TrialState.FAIL and bool(trial.user_attrs.get("diverged")))
+
+
+def latest(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Return the trials but those whose training went on in another that tells something, which then says it all."""
+    went_on = {trial.user_attrs.get(FOLLOWS) for trial in trials if told(trial)}
+    return [trial for trial in trials if trial.number not in went_on]
 
 
 def losses(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> Array:

@@ -87,12 +87,14 @@ class SuccessiveHalving(Configurable):
             ended: Whether no new configuration begins.
         """
         paused, failed = waiting_to_go_on(trials), _failed_to_go_on(trials)
+        # A search does not end without a training that is whole.
+        least = int(ended and not any(t.state in (TrialState.COMPLETE, TrialState.RUNNING) for t in trials))
         for epochs, bracket in sorted({rung_of(t) for t in paused}, reverse=True):
             of_it = [t for t in trials if bracket_of(t) == bracket and t.number not in failed]
             # A training that goes on has the reports of the earlier trial, too.
             reached = [t for t in of_it if t.user_attrs.get(records.BEGUN, 0) < epochs <= len(t.intermediate_values)]
             good = sorted(reached, key=lambda t: (_rank(sign * t.intermediate_values[epochs - 1]), t.number))
-            for trial in good[: self.promoted(len(reached))]:
+            for trial in good[: max(self.promoted(len(reached)), least)]:
                 if trial in paused and rung_of(trial)[0] == epochs:
                     return GoesOn(trial, trial, trial.params)
         return None

@@ -38,6 +38,12 @@ def objective_values(shown: Any, objectives: Sequence[Any]) -> list[float] | Non
     return values if all(map(is_finite, values)) else None
 
 
+def measured_at(shown: Any, step: int | None) -> dict[str, float]:
+    """Return each metric after an epoch that had it."""
+    observed = {name: each._observations for name, each in shown.metrics.metrics.items()}
+    return {name: float(steps[step].mean()) for name, steps in observed.items() if step in steps}
+
+
 def curves(shown: Any) -> dict[str, list[float]]:
     """Return each metric after each epoch."""
     return {name: [float(each.mean()) for each in m.get_history()] for name, m in shown.metrics.metrics.items()}

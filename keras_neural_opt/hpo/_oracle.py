@@ -16,11 +16,12 @@ from keras_neural_opt._core.arguments import check_arguments, flag, integer, opt
 from keras_neural_opt.hpo import _lost as lost
 from keras_neural_opt.hpo import _records as records
 from keras_neural_opt.hpo._constraints import constraints_of
+from keras_neural_opt.hpo._endings import fail, finish, refuse
 from keras_neural_opt.hpo._halved_start import HalvedStart
 from keras_neural_opt.hpo._halving import NO_BRACKET, SuccessiveHalving, attributes_of, bracket_of, rung_of
 from keras_neural_opt.hpo._heartbeat import Observer, Pulse
 from keras_neural_opt.hpo._hyperparameters import SuggestedHyperParameters, declared_space
-from keras_neural_opt.hpo._measured import best_step, check_measured, curves, objective_values
+from keras_neural_opt.hpo._measured import check_measured, curves
 from keras_neural_opt.hpo._objectives import objectives_of
 from keras_neural_opt.hpo._owners import this_process
 from keras_neural_opt.hpo._parameter import Parameter, is_finite
@@ -296,13 +297,25 @@ class OptunaOracle(StoredSearch, kt.Oracle):
                 running.trial.set_user_attr(records.HISTORY, json.dumps(curves(shown)))
                 running.trial.set_user_attr(records.SECONDS, time.monotonic() - running.since)
                 if trial.status in (_STATUS.FAILED, _STATUS.INVALID):
-                    self._fail(running.trial, trial)
+                    fail(self.study, running.trial, trial, self.max_retries_per_trial)
                 else:
                     stopped = trial.status == _STATUS.STOPPED
                     ended = (records.PAUSED if running.paused else "pruned") if stopped else None
-                    self._finish(running.trial, shown, ended)
-            self.trials[trial.trial_id] = self._view(self.study._storage.get_trial(running.trial._trial_id))
-            self.end_order.append(trial.trial_id)
+                    finish(self.study, running.trial, shown, ended, self.objectives, self.constraints)
+            self._has_an_end(running.trial)
+
+    def refuse(self, trial: Any, reason: str, measured: Mapping[str, float]) -> None:
+        """Write down that a trial was not worth a training."""
+        with self._lock:
+            running = self._ended(trial).trial
+            with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+                refuse(self.study, running, reason, measured, self.constraints)
+            self._has_an_end(running)
+
+    def _has_an_end(self, trial: optuna.Trial) -> None:
+        shown = self._view(self.study._storage.get_trial(trial._trial_id))
+        self.trials[shown.trial_id] = shown
+        self.end_order.append(shown.trial_id)
 
     def abandon(self, trial: Any) -> None:
         """Leave a trial to a later search, such as where the user stopped this one."""
@@ -315,32 +328,6 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         running.pulse.stop()
         self.ongoing_trials = {k: t for k, t in self.ongoing_trials.items() if t.trial_id != trial.trial_id}
         return running
-
-    def _finish(self, trial: optuna.Trial, shown: Any, ended: str | None) -> None:
-        values = objective_values(shown, self.objectives)
-        if values is None:
-            trial.set_user_attr(records.REASON, "diverged")
-            self.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
-        elif ended:
-            trial.set_user_attr(records.REASON, ended)
-            self.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
-        else:
-            step = best_step(shown, self.objectives[0])
-            trial.set_user_attr(records.BEST_STEP, step)
-            for each in self.constraints:
-                value = shown.metrics.metrics[each.metric]._observations[step].mean()
-                trial.set_constraint(each.metric, each.excess(float(value)))
-            self.study.tell(trial, values, skip_if_finished=True)
-
-    def _fail(self, trial: optuna.Trial, ended: Any) -> None:
-        trial.set_user_attr(records.REASON, ended.message or "failed")
-        runs = trial.user_attrs.get(records.RERUN_OF, [])
-        again = ended.status == _STATUS.INVALID and len(runs) < self.max_retries_per_trial
-        if again:
-            trial.set_user_attr(records.LOST, "to be run again")
-        self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
-        if again:
-            lost.run_again(self.study, self._stored(trial.number), [*runs, trial.number])
 
     def bury_the_lost(self) -> list[FrozenTrial]:
         """Run again, once, what a process ran that has died since; return those trials."""

@@ -1,8 +1,8 @@
 """The pictures of a search."""
 
 import warnings
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
@@ -46,6 +46,17 @@ class SearchPlots:
         >>> figure.axes[0].get_ylabel()
         'loss'
     """
+
+    #: What a report shows, in this order: the heading of each picture, and what it shows, for those who cannot see it.
+    in_report: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "history": ("History", "The value of each trial in their order, and the best so far"),
+        "learning_curves": ("Learning curves", "The first objective of each trial over its epochs"),
+        "pareto": ("Pareto front", "The objectives of each trial against each other"),
+        "importance": ("Importance", "How much each hyperparameter decided whether a trial was among the best"),
+        "slice": ("Each hyperparameter", "The first objective over each hyperparameter by itself"),
+        "parallel": ("All hyperparameters", "A line for each trial through its hyperparameters to its value"),
+        "contour": ("Two hyperparameters", "The first objective over the two hyperparameters of most importance"),
+    }
 
     def __init__(self, result: "SearchResult") -> None:
         self._result = result

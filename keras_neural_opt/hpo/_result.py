@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -123,6 +123,10 @@ class SearchResult:
         >>> result.to_html(f"{folder}/report.html").name
         'report.html'
     """
+
+    #: What a report calls the search, and what it found.
+    title: ClassVar[str] = "Hyperparameter search"
+    what: ClassVar[str] = "hyperparameters"
 
     def __init__(self, tuner: Any) -> None:
         self.tuner, self.oracle = tuner, tuner.oracle

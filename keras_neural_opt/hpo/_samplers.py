@@ -84,13 +84,16 @@ def sampler_maker(sampler: Any, seed: int, space: SearchSpace) -> Maker:
     """Return what makes the sampler of a draw.
 
     Args:
-        sampler: A name of `SAMPLERS`, or a sampler of Optuna, which is then used as it is.
+        sampler: A name of `SAMPLERS`; a sampler of Optuna, which is then used as it is; or a function of the seed and
+            the space that returns one.
         seed: The seed of the search.
         space: The space known so far.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: It is none of these.
     """
+    if callable(sampler) and not isinstance(sampler, type):
+        sampler = sampler(seed, space)
     if isinstance(sampler, BaseSampler):
         return lambda draw: sampler
     if not isinstance(sampler, str) or sampler not in SAMPLERS:

@@ -14,16 +14,6 @@ from keras_neural_opt.training._report import html_figure, html_page, html_table
 if TYPE_CHECKING:
     from keras_neural_opt.hpo._result import SearchedTrial, SearchResult
 
-# Each with its heading and with what it shows, for those who cannot see it.
-_PICTURES = {
-    "history": ("History", "The value of each trial in their order, and the best so far"),
-    "learning_curves": ("Learning curves", "The first objective of each trial over its epochs"),
-    "pareto": ("Pareto front", "The objectives of each trial against each other"),
-    "importance": ("Importance", "How much each hyperparameter decided whether a trial was among the best"),
-    "slice": ("Each hyperparameter", "The first objective over each hyperparameter by itself"),
-    "parallel": ("All hyperparameters", "A line for each trial through its hyperparameters to its value"),
-    "contour": ("Two hyperparameters", "The first objective over the two hyperparameters of most importance"),
-}
 _LONGEST_REASON = 160
 
 
@@ -33,7 +23,7 @@ def search_page(result: "SearchResult") -> str:
     parts = [_summary(result, trials), *_best(result), *_pictures(result), "<h2>Trials</h2>", _table(trials, names)]
     versions = f"Keras {keras.__version__} on {keras.backend.backend()}, Python {platform.python_version()}"
     parts.append(f'<p class="soft">{html.escape(versions)}</p>')
-    return html_page("Hyperparameter search", "\n".join(parts))
+    return html_page(result.title, "\n".join(parts))
 
 
 def _summary(result: "SearchResult", trials: list["SearchedTrial"]) -> str:
@@ -52,14 +42,14 @@ def _best(result: "SearchResult") -> Iterator[str]:
         yield f"<p>{len(best)} trials are such that no other is better in everything.</p>"
     if best:
         trial = result.best_trial
-        yield "<h2>Best hyperparameters</h2>"
+        yield f"<h2>Best {result.what}</h2>"
         values = ", ".join(f"{name} {in_words(v)}" for name, v in zip(names, trial.values or (), strict=True))
         rows = [(name, in_words(value)) for name, value in trial.hyperparameters.items()]
         yield html_table(f"Trial {trial.number}: {values}", ("hyperparameter", "value"), rows)
 
 
 def _pictures(result: "SearchResult") -> Iterator[str]:
-    for name, (heading, description) in _PICTURES.items():
+    for name, (heading, description) in result.plot.in_report.items():
         try:
             figure = getattr(result.plot, name)()
         except ValueError:  # There is nothing to see, such as a front of one objective.

@@ -56,8 +56,11 @@ class Searched(kt.HyperModel):
         return int(hp.values.get(name, self.options[name]))
 
     def _optimizer(self, hp: Any, base: Any) -> Any:
-        values = {name: hp.get(name) for name in self.space.names if name in hp.values and name not in OF_FIT}
-        return searched_optimizer(base, values, self._steps(hp))
+        varied = self._varied_in_compile(hp)
+        return searched_optimizer(base, {name: hp.get(name) for name in varied}, self._steps(hp))
+
+    def _varied_in_compile(self, hp: Any) -> list[str]:
+        return [name for name in self.space.names if name in hp.values and name not in OF_FIT]
 
     def _steps(self, hp: Any) -> int | None:
         batches = count_batches(self._fold(0).training, self._of_fit(hp, "batch_size"))
@@ -78,7 +81,7 @@ class SearchedModel(Searched):
     def __init__(self, model: Any, *args: Any) -> None:
         super().__init__(*args)
         self.model, self._weights = model, model.get_weights()
-        _check_names(self.space, self.options["optimizer"] or model.optimizer)
+        check_names(self.space, self.options["optimizer"] or model.optimizer)
 
     def build(self, hp: Any) -> Any:
         """Return a copy of the model, compiled with the trial's optimizer."""
@@ -118,7 +121,7 @@ class SearchedFunctions(Searched):
     def __init__(self, loss_function: Any, gradient_function: Any, *args: Any) -> None:
         super().__init__(*args)
         self._functions = loss_function, gradient_function
-        _check_names(self.space, self.options["optimizer"] or "adam")
+        check_names(self.space, self.options["optimizer"] or "adam")
 
     def build(self, hp: Any) -> Any:
         """Return the weights and the functions as a model."""
@@ -158,7 +161,7 @@ def _compiled(model: Any, arguments: Mapping[str, Any], optimizer: Any, options:
     return model
 
 
-def _check_names(space: SearchSpace, base: Any) -> None:
+def check_names(space: SearchSpace, base: Any) -> None:
     """Raise `ValueError` for a name that nobody would take."""
     choices = next((p for p in space if p.name == "optimizer"), None)
     candidates = [base] if choices is None else [choices.object(c) for c in choices.choices() or ()]

@@ -27,7 +27,11 @@ def load_weights(model: Any, path: str | os.PathLike[str]) -> None:
 
 @contextlib.contextmanager
 def _without_optimizer(model: Any) -> Iterator[None]:
-    optimizer, model.optimizer = model.optimizer, None
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        yield
+        return
+    model.optimizer = None
     try:
         yield
     finally:

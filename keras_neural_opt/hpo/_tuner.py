@@ -26,6 +26,7 @@ from keras_neural_opt.hpo._oracle import OptunaOracle
 from keras_neural_opt.hpo._pause import EverythingIsBuilt, Pause, StopAtTheBeginning, trains_as_keras_does
 from keras_neural_opt.hpo._project import JOURNAL, Project, checked_name, refuse_chief
 from keras_neural_opt.hpo._pruners import usual_pruner
+from keras_neural_opt.hpo._refused import RefusedTrialError
 from keras_neural_opt.hpo._report_and_prune import BestWeights, ReportAndPrune, StopAfter
 from keras_neural_opt.hpo._searched import Searched
 from keras_neural_opt.hpo._trial_weights import load_weights, save_weights
@@ -210,6 +211,8 @@ class OptunaTuner(kt.Tuner):
             self._report(trial, results)
             if trial.status == _STATUS.RUNNING:
                 trial.status = _STATUS.COMPLETED
+        except RefusedTrialError as refused:
+            self.oracle.refuse(trial, refused.reason, refused.measured)
         except kt.errors.FatalError:
             self.oracle.abandon(trial)
             raise
@@ -307,7 +310,8 @@ class OptunaTuner(kt.Tuner):
 
     def on_trial_end(self, trial: Any) -> None:
         """Write down how it ended."""
-        self.oracle.end_trial(trial)
+        if trial.trial_id not in self.oracle.end_order:  # What was refused has ended already.
+            self.oracle.end_trial(trial)
         write_if_possible(self._boards, self.oracle, int(trial.trial_id))
         write_derived(self.oracle, self.project.path, trial.trial_id)
 

@@ -3,9 +3,10 @@ from pathlib import Path
 import keras
 import keras_tuner as kt
 import numpy as np
+import optuna
 import pytest
 
-from keras_neural_opt.hpo import Hyperband, OptunaOracle, OptunaTuner, SuccessiveHalving
+from keras_neural_opt.hpo import Hyperband, OptunaOracle, OptunaTuner, SearchSpace, SuccessiveHalving
 from keras_neural_opt.hpo._memory import quick_collection
 
 RNG = np.random.default_rng(0)
@@ -62,6 +63,28 @@ def test_a_search_spends_no_more_than_a_third_of_all_epochs() -> None:
     seen = run(oracle(SuccessiveHalving(1, 3), 81), lambda x, epoch: x / (epoch + 1), 27)
     assert len(seen) == 81
     assert sum(map(len, seen.values())) < 81 * 27 / 3
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("max_trials", [1, 2, 4])
+def test_no_search_ends_without_a_training_that_is_whole(max_trials: int) -> None:
+    oracle = OptunaOracle("loss", max_trials, "random", "asha", [("x", "int", 0, 99)], seed=1)
+    run(oracle, lambda x, epoch: x / (epoch + 1), 9)
+    whole = [t.params["x"] for t in oracle.study.trials if t.state.name == "COMPLETE"]
+    assert whole == [min(t.params["x"] for t in oracle.study.trials)]
+
+
+@pytest.mark.backend_free
+def test_a_sampler_may_be_made_of_the_seed_and_the_space() -> None:
+    told = []
+
+    def made(seed: int, space: SearchSpace) -> optuna.samplers.BaseSampler:
+        told.append((seed, space.names))
+        return optuna.samplers.RandomSampler(seed)
+
+    oracle = OptunaOracle("loss", 1, made, None, [("x", "int", 0, 99)], seed=7)
+    assert oracle.create_trial("here").hyperparameters["x"] in range(100)
+    assert told[-1] == (7, ["x"])
 
 
 def test_brackets_begin_higher_and_are_fewer() -> None:

@@ -10,6 +10,7 @@ import pytest
 from keras_tuner.src.engine import metrics_tracking
 from keras_tuner.src.engine import oracle as kt_oracle
 from keras_tuner.src.engine import trial as kt_trial
+from optuna._hypervolume import compute_hypervolume
 from optuna._transform import _SearchSpaceTransform
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages.journal import JournalFileBackend
@@ -166,3 +167,7 @@ def test_the_covariance_is_made_restored_and_told_through_these_names() -> None:
     assert sampler._cma_rng.rng.randint(1000) == first
     assert sampler._split_optimizer_str("ab") == {"cma:optimizer:0": "ab"}
     assert np.isscalar(optimizer.generation)
+
+
+def test_a_hypervolume_is_that_of_boxes() -> None:
+    assert compute_hypervolume(np.array([(1.0, 2.0), (2.0, 1.0)]), np.array((3.0, 3.0))) == 3.0
