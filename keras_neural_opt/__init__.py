@@ -40,6 +40,7 @@ __all__ = [
     "create_mars_config",
     "create_multi_step_decay_scheduler",
     "create_nadam_config",
+    "create_nas_config",
     "create_neural_optimizer",
     "create_noam_scheduler",
     "create_novograd_config",
@@ -54,9 +55,12 @@ __all__ = [
     "create_warmup_scheduler",
     "create_warmup_stable_decay_scheduler",
     "create_yogi_config",
+    "describe_architecture",
     "find_batch_size",
     "find_learning_rate",
     "format_hyperparameters",
+    "get_architecture_performance",
+    "get_best_architecture",
     "get_best_hyperparameters",
     "get_final_loss",
     "get_final_weights",
@@ -65,6 +69,8 @@ __all__ = [
     "hyperparameter_optimization",
     "l2_penalty",
     "layers",
+    "nas",
+    "neural_architecture_search",
     "optimizers",
     "recommend",
     "regularization",
@@ -78,8 +84,8 @@ __all__ = [
 
 def __getattr__(name: str) -> _Module:
     # Whoever does not search need not load Optuna and KerasTuner.
-    if name == "hpo":
-        return importlib.import_module("keras_neural_opt.hpo")
+    if name in ("hpo", "nas"):
+        return importlib.import_module(f"keras_neural_opt.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -121,6 +127,7 @@ if not _is_script or "keras_neural_opt.cli" in sys.modules:
         create_mars_config,
         create_multi_step_decay_scheduler,
         create_nadam_config,
+        create_nas_config,
         create_neural_optimizer,
         create_noam_scheduler,
         create_novograd_config,
@@ -135,15 +142,19 @@ if not _is_script or "keras_neural_opt.cli" in sys.modules:
         create_warmup_scheduler,
         create_warmup_stable_decay_scheduler,
         create_yogi_config,
+        describe_architecture,
         find_batch_size,
         find_learning_rate,
         format_hyperparameters,
+        get_architecture_performance,
+        get_best_architecture,
         get_best_hyperparameters,
         get_final_loss,
         get_final_weights,
         get_training_history,
         hyperparameter_optimization,
         l2_penalty,
+        neural_architecture_search,
         recommend,
         scale_learning_rate,
         train_neural_network,

@@ -53,6 +53,7 @@ __all__ = [
     "create_mars_config",
     "create_multi_step_decay_scheduler",
     "create_nadam_config",
+    "create_nas_config",
     "create_neural_optimizer",
     "create_noam_scheduler",
     "create_novograd_config",
@@ -67,15 +68,19 @@ __all__ = [
     "create_warmup_scheduler",
     "create_warmup_stable_decay_scheduler",
     "create_yogi_config",
+    "describe_architecture",
     "find_batch_size",
     "find_learning_rate",
     "format_hyperparameters",
+    "get_architecture_performance",
+    "get_best_architecture",
     "get_best_hyperparameters",
     "get_final_loss",
     "get_final_weights",
     "get_training_history",
     "hyperparameter_optimization",
     "l2_penalty",
+    "neural_architecture_search",
     "recommend",
     "scale_learning_rate",
     "train_neural_network",
@@ -595,3 +600,150 @@ def format_hyperparameters(hyperparameters: dict[str, Any]) -> str:
     from keras_neural_opt.hpo._result import format_values
 
     return format_values(hyperparameters)
+
+
+def create_nas_config(config: Any = None, /, **options: Any) -> Any:
+    """Return a checked configuration of `neural_architecture_search`.
+
+    Args:
+        config: None, a mapping or a list of (name, value) pairs of options.
+        **options: Options as keywords, here with their defaults.
+
+            What is searched: `search_space` (`"mobilenet_v3"`): `"cell"`, `"mlp"`, `"mobilenet_v3"`, `"resnet"`,
+            `"transformer"` or a `nas.SearchSpace`; `objective` (None: the validation accuracy of classes, else the
+            validation loss): a metric, `"params"`, `"flops"` (multiply-adds), `"memory_mb"`, `"latency_ms"`, or a list
+            of these for a Pareto front; `max_params`, `max_flops`, `max_memory_mb`, `max_latency_ms` (None): limits,
+            and what breaks one is not trained; `constraints` (None), as `hpo.OptunaOracle` takes them; `joint` (None):
+            hyperparameters that are searched together with it, as `hpo.SearchSpace` takes them.
+
+            How: `search_strategy` (`"auto"`): `"bayesian_evolution"`, which is the default, `"evolutionary"`,
+            `"local"`, `"nsga2"` or `"random"`; `performance_predictor` (`"auto"`: `"early_stopping"` for one
+            objective): `"early_stopping"` or `"none"`; `inherit_weights` (False): whether a network begins with the
+            weights of the layers that it shares with its nearest relative; `seed` (None).
+
+            How long: `population_size` (20) times `generations` (50) is how many networks are tried;
+            `early_stopping_patience` (None): end after that many without a new best; `time_limit` (None) and
+            `trial_timeout` (None), in seconds.
+
+            What a trial trains: `epochs` (20), `batch_size` (32), `optimizer` (`"adamw"`), `loss` and `metrics` (None:
+            those of the labels), `classes` (None: the labels tell), `callbacks` (()).
+
+            Where it runs and is kept: `workers`, `directory`, `project_name`, `overwrite`, `storage`, `verbose`, as in
+            `create_hyperparameter_optimization_config`.
+
+    Returns:
+        A configuration.
+
+    Raises:
+        ValueError: An option is unknown, given twice or breaks its rule.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> config = kno.create_nas_config(
+        ...     search_space="mobilenet_v3", search_strategy="evolutionary", population_size=20, generations=50,
+        ...     performance_predictor="early_stopping",
+        ... )
+        >>> config.population_size * config.generations
+        1000
+    """
+    from keras_neural_opt.nas._settings import nas_config
+
+    return nas_config(config, options)
+
+
+def neural_architecture_search(
+    training_data: Any, validation_data: Any = None, config: Any = None, **options: Any
+) -> Any:
+    """Search for the network that learns a task best.
+
+    Args:
+        training_data: Inputs and labels: arrays `(x, y)`, a `tf.data.Dataset`, a `keras.utils.PyDataset` or a torch
+            `DataLoader` of batches of these. The labels tell the task: integers are classes, rows with a single 1 too,
+            other rows of 0 and 1 are classes of which several may hold, all else is a regression.
+        validation_data: The same, on which networks are compared. Defaults to None: a fifth of the training arrays,
+            drawn at random.
+        config: What `create_nas_config` returned, or what it takes.
+        **options: More options of it, which replace those of the configuration.
+
+    Returns:
+        A `nas.ArchitectureSearchResult`.
+
+    Raises:
+        ValueError: An argument breaks its rule; nothing was searched then, and no file made.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import keras_neural_opt as kno
+        >>> x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+        >>> result = kno.neural_architecture_search(
+        ...     (x, (x[:, 0] > 0).astype(int)), None, search_space="mlp", population_size=2, generations=2, epochs=2,
+        ...     seed=1, directory=tempfile.mkdtemp(), verbose=0,
+        ... )
+        >>> best = kno.get_best_architecture(result)
+        >>> best.build().output_shape
+        (None, 2)
+    """
+    from keras_neural_opt.nas._search import search
+    from keras_neural_opt.nas._settings import nas_config
+
+    return search(training_data, validation_data, nas_config(config, options))
+
+
+def get_best_architecture(result: Any) -> Any:
+    """Return the best network of a search: its `.genotype`, and `.build()`, a new `keras.Model` of it.
+
+    Args:
+        result: What `neural_architecture_search` returned.
+
+    Raises:
+        ValueError: No trial was trained whole.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> import keras_neural_opt as kno
+        >>> kno.get_best_architecture(SimpleNamespace(best_architecture="the best one"))
+        'the best one'
+    """
+    return result.best_architecture
+
+
+def describe_architecture(architecture: Any) -> str:
+    """Return a network's genes, and what it costs, as lines of text.
+
+    Args:
+        architecture: What `get_best_architecture` returned.
+
+    Example:
+        >>> import keras_neural_opt as kno
+        >>> space = kno.nas.mlp(depths=[1, 2], units=[8, 16], activations="relu", dropout_rates=0.0, batch_norms=False)
+        >>> task = kno.nas.Task((4,), 3, "softmax", "sparse_categorical_crossentropy", ["accuracy"], "val_accuracy")
+        >>> found = kno.nas.Architecture({"depth": 1, "layer_1_units": 8}, {"val_accuracy": 0.9}, 0, space, task)
+        >>> print(kno.describe_architecture(found))
+        trial 0: val_accuracy 0.9
+        67 weights, 56 multiply-adds, 0.000332 MB of memory for a prediction
+        depth          1
+        layer_1_units  8
+    """
+    text: str = architecture.describe()
+    return text
+
+
+def get_architecture_performance(result: Any) -> dict[str, float]:
+    """Return what the best network of a search measured at its best epoch, by name.
+
+    Args:
+        result: What `neural_architecture_search` returned.
+
+    Raises:
+        ValueError: No trial was trained whole.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> import keras_neural_opt as kno
+        >>> best = SimpleNamespace(performance={"val_accuracy": 0.98, "val_loss": 0.07})
+        >>> kno.get_architecture_performance(SimpleNamespace(best_architecture=best))
+        {'val_accuracy': 0.98, 'val_loss': 0.07}
+    """
+    performance: dict[str, float] = result.best_architecture.performance
+    return performance

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_neural_opt.cli import (
+    _bench_architectures,
     _bench_batch_norm,
     _bench_dropout,
     _bench_range_test,
@@ -23,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=[
             *("step", "fit", "train", "range-test", "batch-norm", "dropout", "samplers"),
             *("wrappers", "transforms", "schedules", "sparse-rows", "search-budget", "search-faults"),
+            "architectures",
         ],
         help="step: one step against the backend's best peers; fit: an epoch of model.fit against Keras' Adam;"
         " train: steps and time to a target on real tasks, on jax; range-test: what find_learning_rate suggests,"
@@ -79,6 +81,7 @@ def run(options: argparse.Namespace) -> None:
         "batch-norm": _bench_batch_norm,
         "dropout": _bench_dropout,
         "samplers": _bench_samplers,
+        "architectures": _bench_architectures,
         "search-budget": _bench_search_budget,
         "search-faults": _bench_search_faults,
     }

@@ -1,6 +1,7 @@
-"""Layers whose strength changes while a model trains."""
+"""Layers: dropout whose strength changes while a model trains, and positions for attention."""
 
 from keras_neural_opt.layers._concrete_dropout import ConcreteDropout
+from keras_neural_opt.layers._position_embedding import PositionEmbedding
 from keras_neural_opt.layers._scheduled_dropout import ScheduledDropout
 from keras_neural_opt.layers._scheduled_gaussian_dropout import ScheduledGaussianDropout
 from keras_neural_opt.layers._scheduled_spatial_dropout import (
@@ -14,6 +15,7 @@ from keras_neural_opt.layers._with_scheduled_dropout import with_scheduled_dropo
 
 __all__ = [
     "ConcreteDropout",
+    "PositionEmbedding",
     "ScheduledDropout",
     "ScheduledGaussianDropout",
     "ScheduledSpatialDropout1D",

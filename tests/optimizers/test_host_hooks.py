@@ -436,6 +436,19 @@ def test_a_functional_model_knows_what_follows_what():
     assert makes.outputs[0] is y
 
 
+def test_a_node_knows_how_its_operation_was_called():
+    x, y = keras.Input((2, 3)), keras.Input((4, 3))
+    attention = keras.layers.MultiHeadAttention(1, 2)
+    model = keras.Model([x, y], attention(x, value=y))
+    nodes = [node for nodes in model._nodes_by_depth.values() for node in nodes]
+    assert [node.is_input for node in nodes].count(True) == 2
+    (called,) = [node for node in nodes if node.operation is attention]
+    assert called.arguments.args[0] is x
+    assert called.arguments.kwargs["value"] is y
+    sequential = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    assert [type(op).__name__ for op in sequential._functional.operations] == ["InputLayer", "Dense"]
+
+
 @tensorflow_only
 def test_a_conditional_around_all_replicas(mirrored):
     import tensorflow as tf

@@ -1,0 +1,84 @@
+"""The pictures of networks, and of how a search came to them."""
+
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
+
+from keras_neural_opt.hpo._panels import BEST, DOT, PALE, panels, scale_for
+from keras_neural_opt.hpo._parameter import is_finite
+from keras_neural_opt.nas._count_flops import layer_flops
+from keras_neural_opt.nas._genes import distance
+
+if TYPE_CHECKING:
+    from keras_neural_opt.nas._result import ArchitectureSearchResult
+
+# Okabe and Ito's, for the kinds of layers in the order in which they appear.
+_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+
+
+def architecture_figure(model: Any) -> Figure:
+    """Return the layers of a network that multiply: their width above, their share of the multiply-adds below."""
+    layers = [(layer, shape, flops) for layer, shape, flops in layer_flops(model) if flops]
+    total = sum(flops for _, _, flops in layers) or 1
+    kinds = list(dict.fromkeys(type(layer).__name__ for layer, _, _ in layers))
+    colors = {kind: _COLORS[i % len(_COLORS)] for i, kind in enumerate(kinds)}
+    figure = Figure(figsize=(max(6.0, 0.16 * len(layers) + 2.0), 5.0), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    for i, (layer, shape, flops) in enumerate(layers):
+        color = colors[type(layer).__name__]
+        above.bar(i, shape[-1], width=0.8, color=color)
+        below.bar(i, 100 * flops / total, width=0.8, color=color)
+    for kind, color in colors.items():
+        above.bar(0, 0, color=color, label=kind)
+    above.set(ylabel="channels", title=f"{model.count_params():,} weights, {total:,} multiply-adds")
+    above.legend(frameon=False, fontsize="small", ncols=3)
+    below.set(ylabel="% of multiply-adds", xlabel="layers that multiply, from the input to the output")
+    below.set_xticks(range(0, len(layers), 1 + len(layers) // 12), range(1, len(layers) + 1, 1 + len(layers) // 12))
+    for axes in (above, below):
+        axes.grid(alpha=0.25, axis="y")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def genealogy_figure(result: "ArchitectureSearchResult") -> Figure:
+    """Return the networks that measured something over their trials, each joined to its nearest earlier relative."""
+    objective, searched = result.oracle.objectives[0], result.tuner.hypermodel
+    trials = [trial for trial in result.trials if _best(trial, objective) is not None]
+    values = {trial.number: _best(trial, objective) for trial in trials}
+    genotypes = {trial.number: searched.genotype(trial.hyperparameters) for trial in trials}
+    parents = _parents(genotypes, searched.architectures.genes)
+    figure, (axes,) = panels(1, size=(8.0, 4.0))
+    for child, parent in parents.items():
+        axes.plot([parent, child], [values[parent], values[child]], color=PALE, linewidth=0.6, alpha=0.5, zorder=1)
+    for color, label, whole in ((PALE, "stopped", False), (DOT, "trained whole", True)):
+        shown = [t.number for t in trials if (t.values is not None) is whole]
+        if shown:
+            axes.scatter(shown, [values[number] for number in shown], s=14, color=color, zorder=2, label=label)
+    line = [result.best_trial.number]
+    while line[-1] in parents:
+        line.append(parents[line[-1]])
+    heights = [values[number] for number in line]
+    axes.plot(line, heights, color=BEST, marker="o", markersize=4, zorder=3, label="the best one's line")
+    axes.set(xlabel="trial", ylabel=objective.name)
+    scale_for(axes, [value for value in values.values() if value is not None], objective)
+    axes.legend(frameon=False)
+    return figure
+
+
+def _best(trial: Any, objective: Any) -> float | None:
+    """Return the best that a trial measured, also one that was stopped, or None."""
+    if trial.values is not None:
+        return float(trial.values[0])
+    measured = [value for value in trial.history.get(objective.name, []) if is_finite(value)]
+    return (min if objective.direction == "min" else max)(measured, default=None)
+
+
+def _parents(genotypes: dict[int, Any], genes: Any) -> dict[int, int]:
+    """Return of each network but the first the earlier one that it differs least from, the latest of several."""
+    numbers = list(genotypes)
+    return {
+        child: min(numbers[:i], key=lambda n: (distance(genes, genotypes[child], genotypes[n]), -n))
+        for i, child in enumerate(numbers)
+        if i
+    }

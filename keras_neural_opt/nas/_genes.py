@@ -1,0 +1,94 @@
+"""Genotypes, as pure functions: a flat dict of the active genes of a network by name, and nothing else.
+
+Genes are hyperparameters of a finite kind; one whose conditions do not hold is inactive, and no genotype has it. So two
+genotypes are equal exactly where they mean the same network.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_neural_opt.hpo._parameter import Parameter
+from keras_neural_opt.hpo._space import SearchSpace
+
+Genotype = dict[str, Any]
+
+
+def alleles(gene: Parameter) -> tuple[Any, ...]:
+    """Return all values that a gene can have.
+
+    Raises:
+        ValueError: These are not finitely many.
+    """
+    choices = gene.choices()
+    if choices is None:
+        raise ValueError(f"search_space.{gene.name} must be of a finite kind; received {gene.distribution}")
+    return tuple(gene.value(choice) for choice in choices)
+
+
+def sample(space: SearchSpace, rng: np.random.Generator) -> Genotype:
+    """Return a random genotype, all values of a gene alike likely."""
+    return _built(space, lambda gene: _drawn(gene, rng))
+
+
+def mutate(space: SearchSpace, genotype: Mapping[str, Any], rng: np.random.Generator) -> Genotype:
+    """Return the genotype with another value of one active gene; genes that become active are drawn.
+
+    Raises:
+        ValueError: No active gene can have another value.
+    """
+    movable = [gene for gene in space if gene.counts(genotype) and not gene.distribution.single()]
+    if not movable:
+        raise ValueError(f"genotype must have a gene that can have another value; received {dict(genotype)}")
+    moved = movable[rng.integers(len(movable))]
+    others = [value for value in alleles(moved) if value != genotype[moved.name]]
+    return repaired(space, {**genotype, moved.name: others[rng.integers(len(others))]}, rng)
+
+
+def crossover(space: SearchSpace, a: Mapping[str, Any], b: Mapping[str, Any], rng: np.random.Generator) -> Genotype:
+    """Return a child that has each gene from one of its parents; what neither has and becomes active is drawn."""
+    mixed = {name: value for pair in (a, b) for name, value in pair.items()}
+    mixed |= {name: (a if rng.random() < 0.5 else b)[name] for name in a if name in b}
+    return repaired(space, mixed, rng)
+
+
+def canonical(space: SearchSpace, genotype: Mapping[str, Any]) -> Genotype:
+    """Return the genotype without its inactive genes, in the order of the space.
+
+    Raises:
+        ValueError: An active gene is missing or cannot have its value.
+    """
+
+    def given(gene: Parameter) -> Any:
+        if gene.name not in genotype or not gene.accepts(genotype[gene.name]):
+            received = genotype.get(gene.name, "none")
+            raise ValueError(f"genotype.{gene.name} must be one of {alleles(gene)}; received {received!r}")
+        return genotype[gene.name]
+
+    return _built(space, given)
+
+
+def distance(space: SearchSpace, a: Mapping[str, Any], b: Mapping[str, Any]) -> int:
+    """Return how many genes differ; to be inactive is a value of its own."""
+    a, b = canonical(space, a), canonical(space, b)
+    return sum(name not in a or name not in b or a[name] != b[name] for name in a.keys() | b.keys())
+
+
+def repaired(space: SearchSpace, genotype: Mapping[str, Any], rng: np.random.Generator) -> Genotype:
+    """Return the genotype without its inactive genes, those drawn that are active and missing."""
+    return _built(space, lambda gene: genotype[gene.name] if gene.name in genotype else _drawn(gene, rng))
+
+
+def _built(space: SearchSpace, value: Callable[[Parameter], Any]) -> Genotype:
+    # Parents come first in a space, so that each condition is decided when it is asked for.
+    genotype: Genotype = {}
+    for gene in space:
+        if gene.counts(genotype):
+            genotype[gene.name] = value(gene)
+    return genotype
+
+
+def _drawn(gene: Parameter, rng: np.random.Generator) -> Any:
+    values = alleles(gene)
+    return values[rng.integers(len(values))]

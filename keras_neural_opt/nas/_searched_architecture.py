@@ -1,0 +1,95 @@
+"""What an architecture search trains: the network of a trial's genes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_neural_opt.hpo._refused import RefusedTrialError
+from keras_neural_opt.hpo._searched import Searched
+from keras_neural_opt.nas._architecture_space import SearchSpace
+from keras_neural_opt.nas._measures import MEASURES, measured
+from keras_neural_opt.nas._task import Task
+
+# With Keras' 0.99, a training of a few hundred steps is judged by statistics that are half of where they began.
+_MOMENTUM = 0.9
+
+
+class SearchedArchitecture(Searched):
+    """Builds and trains the network of a genotype; what breaks a limit without a training is refused.
+
+    Args:
+        architectures: The space.
+        task: What the networks are for.
+        limits: The largest values of measures, by name.
+        objectives: What is searched for, by name.
+        *args: Those of `Searched`; its space has the genes and what is searched with them.
+    """
+
+    def __init__(
+        self, architectures: SearchSpace, task: Task, limits: Mapping[str, float], objectives: Any, *args: Any
+    ) -> None:
+        super().__init__(*args)
+        self.architectures, self.task, self.limits = architectures, task, limits
+        self._measures = [name for name in MEASURES if name in limits or name in objectives]
+
+    def genotype(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the genes among the values of a trial."""
+        return {name: values[name] for name in self.architectures.genes.names if name in values}
+
+    def build(self, hp: Any) -> Any:
+        """Return the network, compiled."""
+        genotype = self.genotype(hp.values)
+        hp.asked.update(genotype)
+        model = self.architectures.build(genotype, self.task.input_shape, self.task.outputs)
+        with_quick_statistics(model)
+        model.compile(
+            optimizer=self._optimizer(hp, self.options["optimizer"]),
+            loss=self.options["loss"] or self.task.loss,
+            metrics=self.options["metrics"] or list(self.task.metrics),
+            jit_compile=jit_compile(),
+        )
+        return model
+
+    def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+        """Train it, unless it breaks a limit."""
+        known = measured(model, self._measures)
+        broken = [
+            f"{name} {known[name]:.6g} > {limit:.6g}" for name, limit in self.limits.items() if known[name] > limit
+        ]
+        if broken:
+            raise RefusedTrialError(", ".join(broken), known)
+        callbacks = [Measured(known), *kwargs.pop("callbacks", ())]
+        return super().fit(hp, model, *args, callbacks=callbacks, **kwargs)
+
+    def _varied_in_compile(self, hp: Any) -> list[str]:
+        return [name for name in super()._varied_in_compile(hp) if name not in self.architectures.genes.names]
+
+
+class Measured(keras.callbacks.Callback):
+    """Puts what is known of a network among the metrics of each epoch.
+
+    Args:
+        known: The measures by name.
+    """
+
+    def __init__(self, known: Mapping[str, float]) -> None:
+        super().__init__()
+        self.known = dict(known)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Add them, for the callbacks that follow."""
+        if logs is not None:
+            logs.update(self.known)
+
+
+def with_quick_statistics(model: Any) -> None:
+    """Let the moving averages of batch norms follow within a few dozen steps."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = min(layer.momentum, _MOMENTUM)
+
+
+def jit_compile() -> bool | str:
+    """Return how short trainings are compiled: TensorFlow's XLA takes longer than it saves; JAX has nothing else."""
+    return False if keras.backend.backend() == "tensorflow" else "auto"

@@ -1,0 +1,145 @@
+"""How an architecture search runs."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from keras_neural_opt._core.arguments import check_arguments, choice, did_you_mean, flag, integer, optional, positive
+from keras_neural_opt._core.named_options import named_options
+from keras_neural_opt.hpo._constraints import constraints_of
+from keras_neural_opt.hpo._objectives import objectives_of
+from keras_neural_opt.hpo._project import checked_name
+from keras_neural_opt.hpo._space import SearchSpace as Hyperparameters
+from keras_neural_opt.nas._architecture_space import SearchSpace
+from keras_neural_opt.nas._measures import MEASURES
+from keras_neural_opt.nas._predictors import PREDICTORS
+from keras_neural_opt.nas._spaces import SPACES
+from keras_neural_opt.nas._strategies import STRATEGIES
+
+OWNER = "create_nas_config"
+
+# Options that are limits of measures.
+_LIMITS = {f"max_{name}": name for name in MEASURES}
+
+
+@dataclass(frozen=True)
+class ArchitectureSearchConfig:
+    """What `create_nas_config` returns; it documents the fields. Checked when made.
+
+    Raises:
+        ValueError: A value breaks its rule.
+    """
+
+    search_space: Any = "mobilenet_v3"
+    search_strategy: str = "auto"
+    population_size: int = 20
+    generations: int = 50
+    performance_predictor: str = "auto"
+    objective: Any = None
+    max_params: float | None = None
+    max_flops: float | None = None
+    max_memory_mb: float | None = None
+    max_latency_ms: float | None = None
+    constraints: Mapping[str, tuple[str, float]] | None = None
+    joint: Any = None
+    inherit_weights: bool = False
+    classes: int | None = None
+    loss: Any = None
+    metrics: Any = None
+    optimizer: Any = "adamw"
+    epochs: int = 20
+    batch_size: int = 32
+    early_stopping_patience: int | None = None
+    trial_timeout: float | None = None
+    time_limit: float | None = None
+    seed: int | None = None
+    directory: str | os.PathLike[str] | None = None
+    project_name: str = "search"
+    overwrite: bool = False
+    storage: Any = None
+    workers: int | None = None
+    callbacks: Sequence[Any] = ()
+    verbose: int = 1
+
+    def __post_init__(self) -> None:
+        check_arguments(
+            OWNER,
+            search_strategy=choice(self.search_strategy, STRATEGIES),
+            population_size=integer(self.population_size, 2),
+            generations=integer(self.generations, 1),
+            performance_predictor=choice(self.performance_predictor, PREDICTORS),
+            **{name: optional(positive(getattr(self, name))) for name in _LIMITS},
+            inherit_weights=flag(self.inherit_weights),
+            classes=optional(integer(self.classes, 2)),
+            epochs=integer(self.epochs, 1),
+            batch_size=integer(self.batch_size, 1),
+            early_stopping_patience=optional(integer(self.early_stopping_patience, 1)),
+            trial_timeout=optional(positive(self.trial_timeout)),
+            time_limit=optional(positive(self.time_limit)),
+            seed=optional(integer(self.seed, 0, 2**31 - 1)),
+            overwrite=flag(self.overwrite),
+            workers=optional(integer(self.workers, 1)),
+            verbose=integer(self.verbose, 0, 1),
+        )
+        checked_name(f"{OWNER}.project_name", self.project_name)
+        self._check_space()
+        constraints_of(self.constraints)
+        if self.objective is not None:
+            self._check_predictor(len(objectives_of(known_directions(self.objective))))
+
+    def _check_space(self) -> None:
+        if isinstance(self.search_space, str):
+            check_arguments(OWNER, search_space=choice(self.search_space, SPACES))
+        elif not isinstance(self.search_space, SearchSpace):
+            raise ValueError(
+                f"{OWNER}.search_space must be one of {', '.join(SPACES)}, or a kno.nas.SearchSpace; received"
+                f" {self.search_space!r}"
+            )
+        if self.joint is not None:
+            Hyperparameters(self.joint)
+
+    def _check_predictor(self, objectives: int) -> None:
+        if objectives > 1 and self.performance_predictor == "early_stopping":
+            raise ValueError(
+                f"{OWNER}.performance_predictor must be another than 'early_stopping' with several objectives, of which"
+                f" no few epochs tell the front; received {self.performance_predictor!r}"
+            )
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The measures that have a limit, each with it."""
+        given = {name: getattr(self, option) for option, name in _LIMITS.items()}
+        return {name: float(limit) for name, limit in given.items() if limit is not None}
+
+    def with_options(self, options: Mapping[str, Any]) -> "ArchitectureSearchConfig":
+        """Return it with other values of some fields."""
+        _refuse_unknown(options)
+        return ArchitectureSearchConfig(**{**{f.name: getattr(self, f.name) for f in fields(self)}, **options})
+
+
+def known_directions(objective: Any) -> Any:
+    """Return an objective in which the measures are minimized."""
+    if isinstance(objective, list):
+        return [known_directions(each) for each in objective]
+    return (objective, "min") if isinstance(objective, str) and objective in MEASURES else objective
+
+
+def nas_config(given: Any, keywords: Mapping[str, Any]) -> ArchitectureSearchConfig:
+    """Return the checked configuration from a mapping, pairs, another configuration and keywords.
+
+    Raises:
+        ValueError: An option is unknown, comes twice or breaks its rule.
+    """
+    if isinstance(given, ArchitectureSearchConfig):
+        return given.with_options(keywords)
+    options = named_options(OWNER, given, keywords, {"strategy": "search_strategy"})
+    _refuse_unknown(options)
+    return ArchitectureSearchConfig(**options)
+
+
+def _refuse_unknown(options: Mapping[str, Any]) -> None:
+    known = [f.name for f in fields(ArchitectureSearchConfig)]
+    for name, value in options.items():
+        if name not in known:
+            raise ValueError(f"{OWNER}.{name} must be an option of it; received {value!r}{did_you_mean(name, known)}")

@@ -1,0 +1,51 @@
+"""The tuner of architecture searches."""
+
+from pathlib import Path
+from typing import Any
+
+from keras_neural_opt.hpo._trial_weights import load_weights
+from keras_neural_opt.hpo._tuner import OptunaTuner
+from keras_neural_opt.nas._genes import distance
+from keras_neural_opt.nas._inheritance import inherit
+
+
+class ArchitectureTuner(OptunaTuner):
+    """Trains networks, of which each may begin with the weights of its nearest relative.
+
+    Args:
+        hypermodel: A `SearchedArchitecture`.
+        *args: As of `OptunaTuner`.
+        inherits: Whether networks begin with weights of others.
+        **kwargs: As of `OptunaTuner`.
+    """
+
+    def __init__(self, hypermodel: Any, *args: Any, inherits: bool = False, **kwargs: Any) -> None:
+        super().__init__(hypermodel, *args, **kwargs)
+        self._inherits = inherits
+
+    def _fit(self, trial: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+        if self._inherits and trial.hyperparameters.continues is None:
+            relative = self._nearest(trial)
+            if relative is not None:
+                inherit(model, relative)
+        return super()._fit(trial, model, *args, **kwargs)
+
+    def _nearest(self, trial: Any) -> Any:
+        """Return the network of an earlier trial that differs least, with its weights, or None."""
+        searched, space = self.hypermodel, self.oracle.space()
+        own = searched.genotype(trial.hyperparameters.values)
+        earlier = self.oracle.study.get_trials(deepcopy=False)[: int(trial.trial_id)]
+        candidates = [
+            (distance(searched.architectures.genes, own, genotype), -each.number, genotype)
+            for each in earlier
+            if (genotype := searched.genotype(space.values(each.params))) and self._weights_of(each.number).is_file()
+        ]
+        if not candidates:
+            return None
+        _, number, genotype = min(candidates, key=lambda each: each[:2])
+        model = searched.architectures.build(genotype, searched.task.input_shape, searched.task.outputs)
+        load_weights(model, self._weights_of(-number))
+        return model
+
+    def _weights_of(self, number: int) -> Path:
+        return Path(self._get_checkpoint_fname(f"{number:04d}"))

@@ -1,0 +1,192 @@
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import keras_neural_opt as kno
+from keras_neural_opt.nas import SearchSpace
+from keras_neural_opt.nas._inheritance import inherit
+from keras_neural_opt.nas._searched_architecture import with_quick_statistics
+
+pytestmark = pytest.mark.slow
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(96, 4)).astype("float32")
+Y = (X[:, 0] * X[:, 1] > 0).astype("int32")
+DATA = (X[:64], Y[:64]), (X[64:], Y[64:])
+
+
+def small(**options: Any) -> SearchSpace:
+    return kno.nas.mlp(depths=[1, 2], units=[4, 8, 16], activations="relu", dropout_rates=0.0, batch_norms=False)
+
+
+def searched(directory: Path, **options: Any) -> Any:
+    given = {"search_space": small(), "population_size": 3, "generations": 3, "epochs": 2, "seed": 1, "verbose": 0}
+    return kno.neural_architecture_search(*DATA, {**given, "directory": directory, **options})
+
+
+def genotypes(result: Any) -> list[dict[str, Any]]:
+    return [result.tuner.hypermodel.genotype(trial.hyperparameters) for trial in result.trials]
+
+
+@pytest.mark.parametrize("strategy", ["evolutionary", "bayesian_evolution"])
+def test_the_missions_program_finds_a_network(strategy: str, tmp_path: Path) -> None:
+    result = searched(tmp_path, search_strategy=strategy, performance_predictor="none", epochs=3)
+    best = kno.get_best_architecture(result)
+    assert best.genotype in genotypes(result)
+    model = best.build()
+    assert (model.input_shape, model.output_shape) == ((None, 4), (None, 2))
+    performance = kno.get_architecture_performance(result)
+    assert performance["val_accuracy"] == max(trial.values[0] for trial in result.trials)
+    trained = result.best_model()
+    assert trained.count_params() == model.count_params() == performance["params"]
+    assert trained.evaluate(*DATA[1], verbose=0)[1] == pytest.approx(performance["val_accuracy"])
+    assert f"{model.count_params():,} weights" in kno.describe_architecture(best)
+
+
+def test_early_stopping_ranks_only_what_was_trained_whole(tmp_path: Path) -> None:
+    result = searched(tmp_path, performance_predictor="early_stopping", epochs=3)
+    states = [trial.state for trial in result.trials]
+    assert states.count("paused") == 9
+    assert set(states) == {"paused", "completed"}
+    assert all(len(each.history["val_accuracy"]) == 3 for each in result.best_trials)
+    assert sum(len(trial.history["val_loss"]) for trial in result.trials if trial.state == "paused") == 9
+
+
+def test_what_breaks_a_limit_is_not_trained_and_the_search_goes_on(tmp_path: Path) -> None:
+    result = searched(tmp_path, performance_predictor="none", max_params=100, generations=4)
+    refused = [trial for trial in result.trials if trial.state.startswith("params")]
+    kept = [trial for trial in result.trials if trial.state == "completed"]
+    assert refused
+    assert kept
+    assert len(refused) + len(kept) == 12
+    for trial in refused:
+        assert trial.history == {}
+        count = small().build(result.tuner.hypermodel.genotype(trial.hyperparameters), (4,), 2).count_params()
+        assert trial.reason == f"params {count} > 100"
+        assert result.study.trials[trial.number].constraints == {"params": count - 100.0}
+    assert all(trial.history["params"][0] <= 100 for trial in kept)
+
+
+def test_a_front_of_error_and_size(tmp_path: Path) -> None:
+    result = searched(tmp_path, objective=["val_accuracy", "flops"], generations=4)
+    assert {trial.state for trial in result.trials} == {"completed"}
+    front = [(each.performance["val_accuracy"], each.performance["flops"]) for each in result.architectures]
+    assert front
+    for accuracy, flops in front:
+        assert not any(a >= accuracy and f <= flops and (a, f) != (accuracy, flops) for a, f in front)
+    dearest = max(flops for _, flops in front)
+    assert result.hypervolume((0.0, dearest + 1.0)) > 0.0
+    with pytest.raises(ValueError, match=r"hypervolume.reference must have a number for each of"):
+        result.hypervolume((0.0,))
+
+
+def test_a_search_that_is_continued_goes_on_as_if_it_had_not_been_stopped(tmp_path: Path) -> None:
+    whole = searched(tmp_path / "whole", performance_predictor="none")
+    searched(tmp_path / "stopped", performance_predictor="none", generations=1)
+    continued = searched(tmp_path / "stopped", performance_predictor="none")
+    assert genotypes(continued) == genotypes(whole)
+    assert [t.values for t in continued.trials] == [t.values for t in whole.trials]
+
+
+@pytest.mark.backend_free
+def test_several_processes_search_together(tmp_path: Path) -> None:
+    result = searched(tmp_path, performance_predictor="none", workers=2)
+    assert [trial.state for trial in result.trials] == ["completed"] * 9
+    assert len({tuple(each.items()) for each in genotypes(result)}) == 9
+
+
+def test_hyperparameters_are_searched_with_it(tmp_path: Path) -> None:
+    joint = [("learning_rate", "log_uniform", 1e-4, 1e-1), ("batch_size", "categorical", [16, 32])]
+    result = searched(tmp_path, joint=joint, performance_predictor="none")
+    rates = {trial.hyperparameters["learning_rate"] for trial in result.trials}
+    assert len(rates) > 2
+    assert all(1e-4 <= rate <= 1e-1 for rate in rates)
+    best = result.best_trial
+    model = result.tuner.hypermodel.build(result.oracle.get_trial(f"{best.number:04d}").hyperparameters)
+    assert float(model.optimizer.learning_rate) == pytest.approx(best.hyperparameters["learning_rate"])
+    assert "learning_rate" not in result.best_architecture.genotype
+
+
+@pytest.mark.backend_free
+def test_a_network_takes_over_the_layers_that_it_shares_with_another() -> None:
+    def network(*widths: int) -> keras.Model:
+        hidden = [layer for n in widths for layer in (keras.layers.Dense(n), keras.layers.BatchNormalization())]
+        return keras.Sequential([keras.Input((4,)), *hidden, keras.layers.Dense(2)])
+
+    parent, child = network(8, 8, 16), network(8, 8, 8, 16)
+    assert inherit(child, parent) == 7
+    dense = [layer for layer in child.layers if isinstance(layer, keras.layers.Dense)]
+    theirs = [layer for layer in parent.layers if isinstance(layer, keras.layers.Dense)]
+    same = [any(np.array_equal(a.kernel, b.kernel) for b in theirs) for a in dense]
+    assert sum(same) == 4
+    assert not same[2] or not same[1]
+    assert inherit(network(3), network(5)) == 0
+
+
+def test_children_begin_with_the_weights_of_relatives(tmp_path: Path) -> None:
+    activations = ["relu", "gelu", "silu"]
+    space = kno.nas.mlp([1, 2, 3], units=16, activations=activations, dropout_rates=0.0, batch_norms=False)
+    losses, easy = {}, (X[:, 0] > 0).astype("int32")
+    for inherits in (False, True):
+        result = kno.neural_architecture_search(
+            (X, easy), (X, easy), search_space=space, performance_predictor="none", inherit_weights=inherits, seed=1,
+            population_size=3, generations=3, epochs=6, batch_size=8, search_strategy="evolutionary", verbose=0,
+            directory=tmp_path / str(inherits), optimizer=keras.optimizers.Adam(0.02),
+        )  # fmt: skip
+        losses[inherits] = [trial.history["loss"][0] for trial in result.trials]
+    # The first has nobody to take after.
+    assert losses[True][0] == losses[False][0]
+    assert np.median(losses[True][3:]) < np.median(losses[False][3:]) - 0.1
+
+
+def test_a_regression_ends_in_numbers(tmp_path: Path) -> None:
+    target = X.sum(1)
+    result = kno.neural_architecture_search(
+        (X, target), None, search_space="mlp", population_size=2, generations=1, epochs=2, seed=1,
+        performance_predictor="none", directory=tmp_path, verbose=0,
+    )  # fmt: skip
+    assert result.best_architecture.build().layers[-1].activation is keras.activations.linear
+    assert result.oracle.objectives[0].name == "val_loss"
+
+
+def test_the_pictures_and_the_report(tmp_path: Path) -> None:
+    result = searched(tmp_path, performance_predictor="none")
+    above, below = result.plot.architecture().axes
+    widths = [bar.get_height() for bar in above.patches if bar.get_height()]
+    model = result.best_architecture.build()
+    assert widths == [layer.units for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    assert sum(bar.get_height() for bar in below.patches) == pytest.approx(100.0)
+    (axes,) = result.plot.genealogy().axes
+    assert len(axes.lines) == len(result.trials) - 1 + 1
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["trained whole", "the best one's line"]
+    assert axes.get_ylabel() == "val_accuracy"
+    page = result.to_html(tmp_path / "report.html").read_text()
+    assert "Best architecture" in page
+    assert "The best network, layer by layer" in page
+
+
+def normed(momentum: float) -> keras.Model:
+    inputs = keras.Input((4,))
+    x = keras.layers.Dense(16, kernel_initializer=keras.initializers.GlorotUniform(1))(5.0 + 9.0 * inputs)
+    x = keras.layers.Activation("relu")(keras.layers.BatchNormalization(momentum=momentum)(x))
+    return keras.Model(
+        inputs, keras.layers.Dense(2, "softmax", kernel_initializer=keras.initializers.GlorotUniform(2))(x)
+    )
+
+
+def test_a_short_trial_is_not_judged_by_the_statistics_it_began_with() -> None:
+    """With `keras.applications`' momentum of 0.999 a network that has learned its data seems to know nothing."""
+    y = (X[:, 0] > 0).astype("int32")
+    gaps = {}
+    for name in ("stock", "ours"):
+        keras.utils.set_random_seed(1)
+        model = normed(0.999)
+        if name == "ours":
+            with_quick_statistics(model)
+        model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        trained = model.fit(X, y, epochs=15, batch_size=16, verbose=0).history["accuracy"][-1]
+        gaps[name] = trained - model.evaluate(X, y, verbose=0)[1]
+    assert gaps["stock"] > 0.1
+    assert abs(gaps["ours"]) < 0.05
