@@ -168,12 +168,12 @@ def test_the_pictures_and_the_report(tmp_path: Path) -> None:
 
 
 def normed(momentum: float) -> keras.Model:
-    inputs = keras.Input((4,))
-    x = keras.layers.Dense(16, kernel_initializer=keras.initializers.GlorotUniform(1))(5.0 + 9.0 * inputs)
-    x = keras.layers.Activation("relu")(keras.layers.BatchNormalization(momentum=momentum)(x))
-    return keras.Model(
-        inputs, keras.layers.Dense(2, "softmax", kernel_initializer=keras.initializers.GlorotUniform(2))(x)
-    )
+    inputs = x = keras.Input((4,))
+    for seed in (1, 2, 3):
+        x = keras.layers.Dense(16, kernel_initializer=keras.initializers.GlorotUniform(seed))(20.0 * x + 30.0)
+        x = keras.layers.Activation("tanh")(keras.layers.BatchNormalization(momentum=momentum)(x))
+    outputs = keras.layers.Dense(2, "softmax", kernel_initializer=keras.initializers.GlorotUniform(4))(x)
+    return keras.Model(inputs, outputs)
 
 
 def test_a_short_trial_is_not_judged_by_the_statistics_it_began_with() -> None:
@@ -188,5 +188,5 @@ def test_a_short_trial_is_not_judged_by_the_statistics_it_began_with() -> None:
         model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
         trained = model.fit(X, y, epochs=15, batch_size=16, verbose=0).history["accuracy"][-1]
         gaps[name] = trained - model.evaluate(X, y, verbose=0)[1]
-    assert gaps["stock"] > 0.1
-    assert abs(gaps["ours"]) < 0.05
+    assert gaps["stock"] > 0.3
+    assert gaps["ours"] < 0.05
