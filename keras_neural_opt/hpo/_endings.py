@@ -50,6 +50,7 @@ def refuse(
     constraints: Sequence[Constraint],
 ) -> None:
     """End a trial that was not worth a training, with what is known without one."""
+    trial.set_user_attr(records.REFUSED, True)
     trial.set_user_attr(records.REASON, reason)
     _note(trial, [each for each in constraints if each.metric in measured], measured)
     study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)

@@ -22,6 +22,8 @@ LOST, RERUN_OF, SECONDS, BEAT = (f"{_PREFIX}{name}" for name in ("lost", "rerun_
 CONTINUES, BEGUN, FOLLOWS, BRACKET = (f"{_PREFIX}{name}" for name in ("continues", "begun", "follows", "bracket"))
 # Why a trial ended that may go on.
 PAUSED = "paused"
+# That it was not worth a training.
+REFUSED = f"{_PREFIX}refused"
 # That it was seen by an earlier search.
 EARLIER = f"{_PREFIX}earlier"
 # Of a study: what is searched.

@@ -29,7 +29,8 @@ class SearchedTrial:
         number: Its number in the study, from 0.
         hyperparameters: Its values by name; a label where the search space has one.
         values: The objectives, each in the units of its metric; None where it did not complete.
-        state: `"completed"`, `"pruned"`, `"paused"`, `"diverged"`, `"failed"`, `"running"`, `"waiting"` or `"lost"`.
+        state: `"completed"`, `"pruned"`, `"paused"`, `"diverged"`, `"refused"` (it broke a limit, and was not trained),
+            `"failed"`, `"running"`, `"waiting"` or `"lost"`.
         reason: Why it did not complete, or None.
         history: Each metric after each epoch.
         seconds: How long it took, or None while it runs.
@@ -63,6 +64,8 @@ def state_of(trial: FrozenTrial) -> str:
     """Return what became of a trial of Optuna, in a word."""
     if records.LOST in trial.user_attrs:
         return "lost"
+    if records.REFUSED in trial.user_attrs:
+        return "refused"
     return _STATES.get(trial.state) or str(trial.user_attrs.get(records.REASON) or "pruned")
 
 
@@ -124,9 +127,10 @@ class SearchResult:
         'report.html'
     """
 
-    #: What a report calls the search, and what it found.
+    #: What a report calls the search, what it found, and what that is made of.
     title: ClassVar[str] = "Hyperparameter search"
     what: ClassVar[str] = "hyperparameters"
+    varied: ClassVar[str] = "hyperparameter"
 
     def __init__(self, tuner: Any) -> None:
         self.tuner, self.oracle = tuner, tuner.oracle

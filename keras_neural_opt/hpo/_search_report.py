@@ -45,7 +45,7 @@ def _best(result: "SearchResult") -> Iterator[str]:
         yield f"<h2>Best {result.what}</h2>"
         values = ", ".join(f"{name} {in_words(v)}" for name, v in zip(names, trial.values or (), strict=True))
         rows = [(name, in_words(value)) for name, value in trial.hyperparameters.items()]
-        yield html_table(f"Trial {trial.number}: {values}", ("hyperparameter", "value"), rows)
+        yield html_table(f"Trial {trial.number}: {values}", (result.varied, "value"), rows)
 
 
 def _pictures(result: "SearchResult") -> Iterator[str]:

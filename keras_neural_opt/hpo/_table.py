@@ -18,6 +18,7 @@ _COLORS = {
     "pruned": "yellow",
     "paused": "yellow",
     "diverged": "yellow",
+    "refused": "yellow",
     "failed": "red",
     "running": "cyan",
 }

@@ -1,6 +1,7 @@
 """The pictures of networks, and of how a search came to them."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from matplotlib.figure import Figure
 
@@ -42,43 +43,57 @@ def architecture_figure(model: Any) -> Figure:
 
 
 def genealogy_figure(result: "ArchitectureSearchResult") -> Figure:
-    """Return the networks that measured something over their trials, each joined to its nearest earlier relative."""
+    """Return each network that measured something over its first trial, joined to its nearest earlier relative."""
     objective, searched = result.oracle.objectives[0], result.tuner.hypermodel
-    trials = [trial for trial in result.trials if _best(trial, objective) is not None]
-    values = {trial.number: _best(trial, objective) for trial in trials}
-    genotypes = {trial.number: searched.genotype(trial.hyperparameters) for trial in trials}
-    parents = _parents(genotypes, searched.architectures.genes)
+    networks = _networks(result)
+    parents = _parents([each.genotype for each in networks], searched.architectures.genes)
+    at = [(each.number, each.value) for each in networks]
     figure, (axes,) = panels(1, size=(8.0, 4.0))
     for child, parent in parents.items():
-        axes.plot([parent, child], [values[parent], values[child]], color=PALE, linewidth=0.6, alpha=0.5, zorder=1)
+        axes.plot(*zip(at[parent], at[child], strict=True), color=PALE, linewidth=0.6, alpha=0.5, zorder=1)
     for color, label, whole in ((PALE, "stopped", False), (DOT, "trained whole", True)):
-        shown = [t.number for t in trials if (t.values is not None) is whole]
+        shown = [place for place, each in zip(at, networks, strict=True) if each.whole is whole]
         if shown:
-            axes.scatter(shown, [values[number] for number in shown], s=14, color=color, zorder=2, label=label)
-    line = [result.best_trial.number]
+            axes.scatter(*zip(*shown, strict=True), s=14, color=color, zorder=2, label=label)
+    genotype = result.best_architecture.genotype
+    line = [next(i for i, each in enumerate(networks) if each.genotype == genotype)]
     while line[-1] in parents:
         line.append(parents[line[-1]])
-    heights = [values[number] for number in line]
-    axes.plot(line, heights, color=BEST, marker="o", markersize=4, zorder=3, label="the best one's line")
+    ancestors = zip(*(at[i] for i in line), strict=True)
+    axes.plot(*ancestors, color=BEST, marker="o", markersize=4, zorder=3, label="the best one's line")
     axes.set(xlabel="trial", ylabel=objective.name)
-    scale_for(axes, [value for value in values.values() if value is not None], objective)
+    scale_for(axes, [each.value for each in networks], objective)
     axes.legend(frameon=False)
     return figure
 
 
-def _best(trial: Any, objective: Any) -> float | None:
-    """Return the best that a trial measured, also one that was stopped, or None."""
-    if trial.values is not None:
-        return float(trial.values[0])
-    measured = [value for value in trial.history.get(objective.name, []) if is_finite(value)]
-    return (min if objective.direction == "min" else max)(measured, default=None)
+class _Network(NamedTuple):
+    """A network of a search: its first trial, the best that any of its trials measured, whether one was whole."""
+
+    number: int
+    genotype: dict[str, Any]
+    value: float
+    whole: bool
 
 
-def _parents(genotypes: dict[int, Any], genes: Any) -> dict[int, int]:
-    """Return of each network but the first the earlier one that it differs least from, the latest of several."""
-    numbers = list(genotypes)
+def _networks(result: "ArchitectureSearchResult") -> list[_Network]:
+    objective = result.oracle.objectives[0]
+    better = min if objective.direction == "min" else max
+    found: dict[Any, _Network] = {}
+    for trial in result.trials:
+        measured = [value for value in trial.history.get(objective.name, []) if is_finite(value)]
+        if measured:
+            genotype = result.tuner.hypermodel.genotype(trial.hyperparameters)
+            new = _Network(trial.number, genotype, better(measured), trial.values is not None)
+            old = found.setdefault(tuple(genotype.items()), new)
+            merged = old._replace(value=better(old.value, new.value), whole=old.whole or new.whole)
+            found[tuple(genotype.items())] = merged
+    return list(found.values())
+
+
+def _parents(genotypes: Sequence[dict[str, Any]], genes: Any) -> dict[int, int]:
+    """Return of each but the first the earlier one that it differs least from, the latest of several."""
     return {
-        child: min(numbers[:i], key=lambda n: (distance(genes, genotypes[child], genotypes[n]), -n))
-        for i, child in enumerate(numbers)
-        if i
+        child: min(range(child), key=lambda i: (distance(genes, genotypes[child], genotypes[i]), -i))
+        for child in range(1, len(genotypes))
     }

@@ -35,6 +35,7 @@ class ArchitectureSearchResult(SearchResult):
 
     title: ClassVar[str] = "Architecture search"
     what: ClassVar[str] = "architecture"
+    varied: ClassVar[str] = "gene"
 
     @property
     def best_architecture(self) -> Architecture:

@@ -56,7 +56,7 @@ def test_early_stopping_ranks_only_what_was_trained_whole(tmp_path: Path) -> Non
 
 def test_what_breaks_a_limit_is_not_trained_and_the_search_goes_on(tmp_path: Path) -> None:
     result = searched(tmp_path, performance_predictor="none", max_params=100, generations=4)
-    refused = [trial for trial in result.trials if trial.state.startswith("params")]
+    refused = [trial for trial in result.trials if trial.state == "refused"]
     kept = [trial for trial in result.trials if trial.state == "completed"]
     assert refused
     assert kept
@@ -162,6 +162,11 @@ def test_the_pictures_and_the_report(tmp_path: Path) -> None:
     assert len(axes.lines) == len(result.trials) - 1 + 1
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["trained whole", "the best one's line"]
     assert axes.get_ylabel() == "val_accuracy"
+    paused = searched(tmp_path / "paused", epochs=3)
+    (axes,) = paused.plot.genealogy().axes
+    dots = [len(each.get_offsets()) for each in axes.collections]
+    # Each network once, though it was trained in parts.
+    assert sum(dots) == len({tuple(each.items()) for each in genotypes(paused)}) < len(paused.trials)
     page = result.to_html(tmp_path / "report.html").read_text()
     assert "Best architecture" in page
     assert "The best network, layer by layer" in page
