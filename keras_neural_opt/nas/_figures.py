@@ -60,7 +60,7 @@ def genealogy_figure(result: "ArchitectureSearchResult") -> Figure:
     while line[-1] in parents:
         line.append(parents[line[-1]])
     ancestors = zip(*(at[i] for i in line), strict=True)
-    axes.plot(*ancestors, color=BEST, marker="o", markersize=4, zorder=3, label="the best one's line")
+    axes.plot(*ancestors, color=BEST, zorder=1.5, label="the best one's line")
     axes.set(xlabel="trial", ylabel=objective.name)
     scale_for(axes, [each.value for each in networks], objective)
     axes.legend(frameon=False)
