@@ -10,9 +10,12 @@ from keras_neural_opt.hpo._searched import Searched
 from keras_neural_opt.nas._architecture_space import SearchSpace
 from keras_neural_opt.nas._measures import MEASURES, measured
 from keras_neural_opt.nas._task import Task
+from keras_neural_opt.training._data import is_dataset, samples_a_batch
+from keras_neural_opt.training._frozen_batch_norm import batch_norms
 
-# With Keras' 0.99, a training of a few hundred steps is judged by statistics that are half of where they began.
-_MOMENTUM = 0.9
+# So many examples are enough for the statistics of a batch norm. Averages of more are those of weights that are gone,
+# which in a deep network, whose norms follow each other, means chance for the first epochs.
+_EXAMPLES = 64
 
 
 class SearchedArchitecture(Searched):
@@ -42,7 +45,7 @@ class SearchedArchitecture(Searched):
         genotype = self.genotype(hp.values)
         hp.asked.update(genotype)
         model = self.architectures.build(genotype, self.task.input_shape, self.task.outputs)
-        with_quick_statistics(model)
+        with_quick_statistics(model, self._examples(hp))
         model.compile(
             optimizer=self._optimizer(hp, self.options["optimizer"]),
             loss=self.options["loss"] or self.task.loss,
@@ -61,6 +64,11 @@ class SearchedArchitecture(Searched):
             raise RefusedTrialError(", ".join(broken), known)
         callbacks = [Measured(known), *kwargs.pop("callbacks", ())]
         return super().fit(hp, model, *args, callbacks=callbacks, **kwargs)
+
+    def _examples(self, hp: Any) -> int:
+        if is_dataset(self.data.training):
+            return samples_a_batch(self.data.training) or self.options["batch_size"]
+        return self._of_fit(hp, "batch_size")
 
     def _varied_in_compile(self, hp: Any) -> list[str]:
         return [name for name in super()._varied_in_compile(hp) if name not in self.architectures.genes.names]
@@ -83,11 +91,11 @@ class Measured(keras.callbacks.Callback):
             logs.update(self.known)
 
 
-def with_quick_statistics(model: Any) -> None:
-    """Let the moving averages of batch norms follow within a few dozen steps."""
-    for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = min(layer.momentum, _MOMENTUM)
+def with_quick_statistics(model: Any, batch_size: int) -> None:
+    """Let the moving averages of batch norms follow the weights within a few steps."""
+    momentum = min(max(1.0 - batch_size / _EXAMPLES, 0.5), 0.9)
+    for layer in batch_norms(model):
+        layer.momentum = min(layer.momentum, momentum)
 
 
 def jit_compile() -> bool | str:

@@ -4,9 +4,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 import keras_neural_opt as kno
 from keras_neural_opt.nas import SearchSpace
+from keras_neural_opt.nas._genes import sample
 from keras_neural_opt.nas._inheritance import inherit
 from keras_neural_opt.nas._searched_architecture import with_quick_statistics
 
@@ -189,9 +191,39 @@ def test_a_short_trial_is_not_judged_by_the_statistics_it_began_with() -> None:
         keras.utils.set_random_seed(1)
         model = normed(0.999)
         if name == "ours":
-            with_quick_statistics(model)
+            with_quick_statistics(model, 16)
         model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
         trained = model.fit(X, y, epochs=15, batch_size=16, verbose=0).history["accuracy"][-1]
         gaps[name] = trained - model.evaluate(X, y, verbose=0)[1]
     assert gaps["stock"] > 0.3
     assert gaps["ours"] < 0.05
+
+
+@pytest.mark.backend_free
+def test_a_momentum_of_nine_tenths_is_too_slow_for_a_deep_network() -> None:
+    images, digits = load_digits(return_X_y=True)
+    x = (images[:600] / 16).reshape(-1, 8, 8, 1).repeat(3, 1).repeat(3, 2).astype("float32")
+    space = kno.nas.mobilenet_v3(depths=2, kernels=[3, 5], expansions=3, width=0.25)
+    genotype = sample(space.genes, np.random.default_rng(0))
+    accuracies = {}
+    for name in ("stock", "ours"):
+        keras.utils.set_random_seed(1)
+        model = space.build(genotype, (24, 24, 1), 10)
+        if name == "ours":
+            with_quick_statistics(model, 32)
+        model.compile(kno.optimizers.AdamW(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        assert model.fit(x, digits[:600], epochs=2, verbose=0).history["accuracy"][-1] > 0.6
+        accuracies[name] = model.evaluate(x, digits[:600], verbose=0)[1]
+    assert accuracies["stock"] < 0.3
+    assert accuracies["ours"] > 0.5
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(("batch_size", "momentum"), [(1, 0.9), (8, 0.875), (16, 0.75), (32, 0.5), (512, 0.5)])
+def test_the_averages_span_a_few_dozen_examples(batch_size: int, momentum: float) -> None:
+    model = normed(0.999)
+    with_quick_statistics(model, batch_size)
+    found = {layer.momentum for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)}
+    assert found == {momentum}
+    with_quick_statistics(model, 1)
+    assert found == {layer.momentum for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)}
