@@ -11,7 +11,7 @@ import keras_tuner as kt
 
 from keras_neural_opt._core.files import CorruptStateError
 from keras_neural_opt.training import TrainingState
-from keras_neural_opt.training._state_file import read_state, savable
+from keras_neural_opt.training._state_file import read_state
 
 _FILE = "state.npz"
 _KNOWN = ("builtins", "keras.", "keras_neural_opt.", "torch.", "tensorflow.")
@@ -71,10 +71,9 @@ class StateGoesOn(keras.callbacks.Callback):
         self._known = [pair for pair in zip(callbacks, states, strict=True) if hasattr(pair[0], "monitor_op")]
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Give it back, but for what has become an object of this process."""
+        """Give it back."""
         for callback, state in self._known:
-            made = {name for name, value in vars(callback).items() if not savable(value)}
-            vars(callback).update({name: value for name, value in state.items() if name not in made})
+            vars(callback).update(state)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """See that the training goes on where it was paused, before it trains what it has trained already."""

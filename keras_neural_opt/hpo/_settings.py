@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from keras_neural_opt._core.arguments import check_arguments, choice, did_you_mean, flag, integer, optional, positive
-from keras_neural_opt._core.named_options import named_options
+from keras_neural_opt._core.arguments import check_arguments, choice, flag, integer, optional, positive
+from keras_neural_opt._core.named_options import configuration
 from keras_neural_opt.hpo._constraints import constraints_of
 from keras_neural_opt.hpo._objectives import objectives_of
 from keras_neural_opt.hpo._project import checked_name
@@ -116,11 +116,6 @@ class SearchConfig:
             raise ValueError(f"{OWNER}.search_space must be finite for a grid; received {endless or 'too many points'}")
         object.__setattr__(self, "search_space", space)
 
-    def with_options(self, options: Mapping[str, Any]) -> "SearchConfig":
-        """Return it with other values of some fields."""
-        _refuse_unknown(options)
-        return SearchConfig(**{**{f.name: getattr(self, f.name) for f in fields(self)}, **options})
-
 
 def search_config(given: Any, keywords: Mapping[str, Any]) -> SearchConfig:
     """Return the checked configuration from a mapping, pairs, another configuration and keywords.
@@ -128,15 +123,4 @@ def search_config(given: Any, keywords: Mapping[str, Any]) -> SearchConfig:
     Raises:
         ValueError: An option is unknown, comes twice or breaks its rule.
     """
-    if isinstance(given, SearchConfig):
-        return given.with_options(keywords)
-    options = named_options(OWNER, given, keywords, {"method": "optimization_method"})
-    _refuse_unknown(options)
-    return SearchConfig(**options)
-
-
-def _refuse_unknown(options: Mapping[str, Any]) -> None:
-    known = [f.name for f in fields(SearchConfig)]
-    for name, value in options.items():
-        if name not in known:
-            raise ValueError(f"{OWNER}.{name} must be an option of it; received {value!r}{did_you_mean(name, known)}")
+    return configuration(SearchConfig, OWNER, given, keywords, {"method": "optimization_method"})

@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from keras_neural_opt._core.arguments import check_arguments, choice, did_you_mean, flag, integer, optional, positive
-from keras_neural_opt._core.named_options import named_options
+from keras_neural_opt._core.arguments import check_arguments, choice, flag, integer, optional, positive
+from keras_neural_opt._core.named_options import configuration
 from keras_neural_opt.hpo._constraints import constraints_of
 from keras_neural_opt.hpo._objectives import objectives_of
 from keras_neural_opt.hpo._project import checked_name
@@ -112,11 +112,6 @@ class ArchitectureSearchConfig:
         given = {name: getattr(self, option) for option, name in _LIMITS.items()}
         return {name: float(limit) for name, limit in given.items() if limit is not None}
 
-    def with_options(self, options: Mapping[str, Any]) -> "ArchitectureSearchConfig":
-        """Return it with other values of some fields."""
-        _refuse_unknown(options)
-        return ArchitectureSearchConfig(**{**{f.name: getattr(self, f.name) for f in fields(self)}, **options})
-
 
 def known_directions(objective: Any) -> Any:
     """Return an objective in which the measures are minimized."""
@@ -131,15 +126,4 @@ def nas_config(given: Any, keywords: Mapping[str, Any]) -> ArchitectureSearchCon
     Raises:
         ValueError: An option is unknown, comes twice or breaks its rule.
     """
-    if isinstance(given, ArchitectureSearchConfig):
-        return given.with_options(keywords)
-    options = named_options(OWNER, given, keywords, {"strategy": "search_strategy"})
-    _refuse_unknown(options)
-    return ArchitectureSearchConfig(**options)
-
-
-def _refuse_unknown(options: Mapping[str, Any]) -> None:
-    known = [f.name for f in fields(ArchitectureSearchConfig)]
-    for name, value in options.items():
-        if name not in known:
-            raise ValueError(f"{OWNER}.{name} must be an option of it; received {value!r}{did_you_mean(name, known)}")
+    return configuration(ArchitectureSearchConfig, OWNER, given, keywords, {"strategy": "search_strategy"})
