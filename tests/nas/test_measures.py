@@ -1,3 +1,5 @@
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -12,6 +14,21 @@ def dense(units: int, inputs: int = 8) -> keras.Model:
 
 def test_a_network_of_more_work_takes_longer() -> None:
     assert 0.0 < measure_latency(dense(4), repeats=9) < measure_latency(dense(6000, 6000), repeats=9)
+
+
+@pytest.mark.backend_free
+def test_the_first_predictions_which_compile_are_not_timed() -> None:
+    calls = []
+
+    class Counted(keras.Sequential):
+        def predict_on_batch(self, x: object) -> object:
+            calls.append(x.shape)
+            time.sleep(0.05 if len(calls) <= 5 else 0.0)
+            return super().predict_on_batch(x)
+
+    latency = measure_latency(Counted([keras.Input((8,)), keras.layers.Dense(2)]), batch_size=3, repeats=4)
+    assert calls == [(3, 8)] * 9
+    assert latency < 50.0
 
 
 @pytest.mark.backend_free
