@@ -618,8 +618,8 @@ def create_nas_config(config: Any = None, /, **options: Any) -> Any:
 
             How: `search_strategy` (`"auto"`): `"bayesian_evolution"`, which is the default, `"evolutionary"`,
             `"local"`, `"nsga2"` or `"random"`; `performance_predictor` (`"auto"`: `"early_stopping"` for one
-            objective): `"early_stopping"` or `"none"`; `inherit_weights` (False): whether a network begins with the
-            weights of the layers that it shares with its nearest relative; `seed` (None).
+            objective without a time limit): `"early_stopping"` or `"none"`; `inherit_weights` (False): whether a
+            network begins with the weights of the layers that it shares with its nearest relative; `seed` (None).
 
             How long: `population_size` (20) times `generations` (50) is how many networks are tried;
             `early_stopping_patience` (None): end after that many without a new best; `time_limit` (None) and

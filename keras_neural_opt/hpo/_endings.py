@@ -1,5 +1,6 @@
 """How a trial ends: what is written down of it, and what Optuna is told."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from keras_neural_opt.hpo import _lost as lost
 from keras_neural_opt.hpo import _records as records
 from keras_neural_opt.hpo._constraints import Constraint
 from keras_neural_opt.hpo._measured import best_step, measured_at, objective_values
+from keras_neural_opt.hpo._objectives import PARAMETERS
 
 
 def finish(
@@ -32,8 +34,12 @@ def finish(
         constraints: What must be kept.
     """
     values = objective_values(shown, objectives)
+    known = _known(shown)
+    if known:
+        trial.set_user_attr(records.MEASURED, json.dumps(known))
     if values is None or ended:
         trial.set_user_attr(records.REASON, "diverged" if values is None else ended)
+        _note(trial, [each for each in constraints if each.metric in known], known)
         study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
         return
     step = best_step(shown, objectives[0])
@@ -67,6 +73,17 @@ def fail(study: optuna.Study, trial: optuna.Trial, ended: Any, retries: int) -> 
     if again:
         stored = study._storage.get_trial(trial._trial_id)
         lost.run_again(study, stored, [*runs, trial.number])
+
+
+def _known(shown: Any) -> dict[str, float]:
+    """Return what a training does not change."""
+    weights = {k: v for k, v in measured_at(shown, _first_step(shown)).items() if k == PARAMETERS}
+    return {**weights, **getattr(shown.hyperparameters, "measured", {})}
+
+
+def _first_step(shown: Any) -> int | None:
+    metric = shown.metrics.metrics.get(PARAMETERS)
+    return min(metric._observations, default=None) if metric else None
 
 
 def _note(trial: optuna.Trial, constraints: Sequence[Constraint], measured: Mapping[str, float]) -> None:

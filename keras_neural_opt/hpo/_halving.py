@@ -182,6 +182,10 @@ def waiting_to_go_on(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def _failed_to_go_on(trials: Sequence[FrozenTrial]) -> set[int]:
-    """Return the numbers of paused trials in whose place others may go on, as what followed them failed."""
-    failed = [t for t in trials if t.state == TrialState.FAIL]
+    """Return the numbers of paused trials in whose place others may go on, as what followed them came to nothing."""
+    failed = [t for t in trials if t.state == TrialState.FAIL or _came_to_nothing(t)]
     return {t.user_attrs[records.FOLLOWS] for t in failed if records.FOLLOWS in t.user_attrs}
+
+
+def _came_to_nothing(trial: FrozenTrial) -> bool:
+    return records.REFUSED in trial.user_attrs or trial.user_attrs.get(records.REASON) == "diverged"

@@ -32,6 +32,8 @@ class SuggestedHyperParameters(kt.HyperParameters):
         # Which trial it goes on with, and from which epoch on.
         self.continues: str | None = None
         self.initial_epoch = 0
+        # What is known of the model without a training.
+        self.measured: dict[str, float] = {}
 
     def fill(self, values: Mapping[str, Any], parameters: list[Parameter]) -> None:
         """Set values by name; labels stand for the objects of their parameters."""

@@ -223,6 +223,7 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         running.reports, running.bracket = rung_of(earlier)
         running.begun_at = shown.hyperparameters.initial_epoch = running.reports
         shown.hyperparameters.continues = trial_id(number)
+        shown.hyperparameters.measured = records.measured(earlier)
         # So that samplers and pruners see all of the training, and not its end alone.
         for step, value in earlier.intermediate_values.items():
             trial.report(value, step)
@@ -281,9 +282,9 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         except optuna.exceptions.UpdateFinishedTrialError:
             return True  # Others took its process for dead, and run it again.
         running.reports += 1
-        running.paused = False
-        if final or not is_finite(value):
-            return not is_finite(value)
+        running.paused, running.diverged = False, not is_finite(value)
+        if final or running.diverged:
+            return running.diverged
         if self._halving is not None:
             running.paused = self._halving.pauses(running.reports, running.bracket)
         return running.paused or running.trial.should_prune()
@@ -300,7 +301,7 @@ class OptunaOracle(StoredSearch, kt.Oracle):
                     fail(self.study, running.trial, trial, self.max_retries_per_trial)
                 else:
                     stopped = trial.status == _STATUS.STOPPED
-                    ended = (records.PAUSED if running.paused else "pruned") if stopped else None
+                    ended = running.why_it_ended if stopped else None
                     finish(self.study, running.trial, shown, ended, self.objectives, self.constraints)
             self._has_an_end(running.trial)
 
@@ -359,8 +360,7 @@ class OptunaOracle(StoredSearch, kt.Oracle):
     def _is_impatient(self, trials: list[FrozenTrial]) -> bool:
         if self.patience is None:
             return False
-        # What is paused has not ended.
-        ended = [t for t in trials if t.state.is_finished() and t.user_attrs.get(records.REASON) != records.PAUSED]
+        ended = list(filter(records.has_come_to_an_end, trials))
         best = {t.number for t in self._best(trials)[: None if len(self.objectives) > 1 else 1]}
         since = next((i for i, t in enumerate(reversed(ended)) if t.number in best), len(ended))
         return since >= self.patience

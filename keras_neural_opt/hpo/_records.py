@@ -22,6 +22,8 @@ LOST, RERUN_OF, SECONDS, BEAT = (f"{_PREFIX}{name}" for name in ("lost", "rerun_
 CONTINUES, BEGUN, FOLLOWS, BRACKET = (f"{_PREFIX}{name}" for name in ("continues", "begun", "follows", "bracket"))
 # Why a trial ended that may go on.
 PAUSED = "paused"
+# What was known of it without a training.
+MEASURED = f"{_PREFIX}measured"
 # That it was not worth a training.
 REFUSED = f"{_PREFIX}refused"
 # That it was seen by an earlier search.
@@ -80,6 +82,11 @@ def begins(trial: FrozenTrial) -> bool:
     return CONTINUES not in noted and LOST not in noted and EARLIER not in noted
 
 
+def has_come_to_an_end(trial: FrozenTrial) -> bool:
+    """Whether a training ended: what is paused may go on, what was refused has not begun."""
+    return trial.state.is_finished() and REFUSED not in trial.user_attrs and trial.user_attrs.get(REASON) != PAUSED
+
+
 def epochs_of_its_own(trial: FrozenTrial) -> int:
     """Return after how many epochs a trial stands, without those of the training that it goes on with."""
     return max(len(trial.intermediate_values) - trial.user_attrs.get(BEGUN, 0), 0)
@@ -88,6 +95,12 @@ def epochs_of_its_own(trial: FrozenTrial) -> int:
 def history(trial: FrozenTrial) -> dict[str, list[float]]:
     """Return the metrics of a trial after each epoch."""
     text = trial.user_attrs.get(HISTORY)
+    return {} if text is None else json.loads(text)
+
+
+def measured(trial: FrozenTrial) -> dict[str, float]:
+    """Return what was known of a trial without a training."""
+    text = trial.user_attrs.get(MEASURED)
     return {} if text is None else json.loads(text)
 
 

@@ -163,6 +163,8 @@ class SearchResult:
         if not best:
             states = sorted({t.state for t in self.trials}) or ["none"]
             reasons = [t.reason for t in self.trials if t.reason]
+            if "completed" in states:
+                raise ValueError("SearchResult must have a trial that keeps the constraints; received none that does")
             raise ValueError(
                 f"SearchResult must have a trial that completed; received trials that are {', '.join(states)}"
                 f"{f', the last because: {reasons[-1]}' if reasons else ''}"
@@ -260,8 +262,8 @@ class SearchResult:
     def __repr__(self) -> str:
         trials = self.trials
         complete = sum(t.state == "completed" for t in trials)
-        best = f", best {self.oracle.objectives[0].name}={self.best_value:.6g}" if complete else ""
-        return f"<SearchResult: {complete} of {len(trials)} trials completed{best}>"
+        best = f", best {self.oracle.objectives[0].name}={self.best_value:.6g}" if self.best_trials else ""
+        return f"<{type(self).__name__}: {complete} of {len(trials)} trials completed{best}>"
 
 
 def format_values(values: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """An architecture that a search found."""
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ import keras
 from keras_neural_opt.hpo._objectives import PARAMETERS
 from keras_neural_opt.hpo._result import format_values
 from keras_neural_opt.nas._architecture_space import SearchSpace
-from keras_neural_opt.nas._measures import measured
+from keras_neural_opt.nas._measures import MEASURES
 from keras_neural_opt.nas._task import Task
 
 _UNITS = {PARAMETERS: "weights", "flops": "multiply-adds", "memory_mb": "MB of memory for a prediction"}
@@ -47,7 +48,9 @@ class Architecture:
 
     def describe(self) -> str:
         """Return its genes, and what it costs, as lines of text."""
-        known = measured(self.build(), _UNITS)
-        costs = [f"{known[name]:,.6g} {unit}" for name, unit in _UNITS.items()]
+        model, costs = self.build(), []
+        for name, unit in _UNITS.items():
+            with contextlib.suppress(ValueError):  # A layer whose products nobody knows how to count.
+                costs.append(f"{MEASURES[name](model):,.6g} {unit}")
         values = ", ".join(f"{name} {value:.4g}" for name, value in self.performance.items())
         return "\n".join([f"trial {self.number}: {values}", ", ".join(costs), format_values(self.genotype)])

@@ -5,7 +5,7 @@ from typing import Any
 
 from keras_neural_opt.hpo._halving import SuccessiveHalving
 
-# Each with what pauses trainings, or None. `auto` is the first for one objective, else the second.
+# Each with what pauses trainings, or None.
 PREDICTORS: dict[str, Callable[[], Any]] = {
     "auto": SuccessiveHalving,
     "early_stopping": SuccessiveHalving,
@@ -13,6 +13,11 @@ PREDICTORS: dict[str, Callable[[], Any]] = {
 }
 
 
-def pruner_of(predictor: str, objectives: int) -> Any:
-    """Return the pruner of a performance predictor, as `OptunaOracle` takes it."""
-    return None if objectives > 1 and predictor == "auto" else PREDICTORS[predictor]()
+def pruner_of(predictor: str, objectives: int, time_limit: float | None) -> Any:
+    """Return the pruner of a performance predictor, as `OptunaOracle` takes it.
+
+    Where the time may be up before a training is whole, `auto` trains each network whole.
+    """
+    if predictor == "auto" and (objectives > 1 or time_limit is not None):
+        return None
+    return PREDICTORS[predictor]()

@@ -55,7 +55,8 @@ class ArchitectureSearchResult(SearchResult):
         """
         searched = self.tuner.hypermodel
         genotype = recommended(self.study, searched.architectures.genes)
-        return next(each for each in self.architectures if each.genotype == genotype)
+        whole = [self._architecture(trial) for trial in self.trials if trial.values is not None]
+        return next(each for each in whole if each.genotype == genotype)
 
     @property
     def architectures(self) -> list[Architecture]:

@@ -9,9 +9,10 @@ from typing import Any
 from keras_neural_opt.hpo._objectives import objectives_of
 from keras_neural_opt.hpo._records import empty_space
 from keras_neural_opt.hpo._searched import check_names
-from keras_neural_opt.hpo._searched_optimizer import class_of
+from keras_neural_opt.hpo._searched_optimizer import OF_COMPILE, OF_FIT, class_of
 from keras_neural_opt.hpo._space import SearchSpace as Hyperparameters
 from keras_neural_opt.nas._architecture_space import SearchSpace
+from keras_neural_opt.nas._fitting import fitting
 from keras_neural_opt.nas._genotype_sampler import GenotypeSampler
 from keras_neural_opt.nas._joint import on_levels
 from keras_neural_opt.nas._predictors import pruner_of
@@ -35,20 +36,24 @@ def search(training_data: Any, validation_data: Any, config: ArchitectureSearchC
     data = with_held_out(Data(training_data, validation_data, f"{_OWNER}.training_data"), config.seed)
     task = _task(data, config)
     space = _space(config.search_space, task)
+    _check_genes(space)
+    if config.loss is None:
+        task = fitting(task, space)
     objective = known_directions(task.objective if config.objective is None else config.objective)
     names = [each.name for each in objectives_of(objective)]
+    constraints = {**(config.constraints or {}), **{name: ("<=", limit) for name, limit in config.limits.items()}}
     varied = Hyperparameters([*space.genes, *on_levels(config.joint)])
     options = {**{name: getattr(config, name) for name in _OF_FIT}, "initial_weights": None, "folds": None}
     tuner = ArchitectureTuner(
-        SearchedArchitecture(space, task, config.limits, names, data, varied, options),
+        SearchedArchitecture(space, task, config.limits, [*names, *constraints], data, varied, options),
         objective,
         config.population_size * config.generations,
         sampler=partial(_strategy, config.search_strategy, config.population_size),
         inherits=config.inherit_weights,
-        pruner=pruner_of(config.performance_predictor, len(names)),
+        pruner=pruner_of(config.performance_predictor, len(names), config.time_limit),
         hyperparameters=varied,
         patience=config.early_stopping_patience,
-        constraints={**(config.constraints or {}), **{name: ("<=", limit) for name, limit in config.limits.items()}},
+        constraints=constraints,
         storage=config.storage,
         seed=config.seed,
         trial_timeout=config.trial_timeout,
@@ -59,6 +64,15 @@ def search(training_data: Any, validation_data: Any, config: ArchitectureSearchC
     )
     tuner.search(callbacks=list(config.callbacks), workers=config.workers, verbose=config.verbose)
     return ArchitectureSearchResult(tuner)
+
+
+def _check_genes(space: SearchSpace) -> None:
+    name = next((name for name in space.genes.names if name in (*OF_COMPILE, *OF_FIT)), None)
+    if name is not None:
+        raise ValueError(
+            f"{_OWNER}.search_space must have genes of networks alone; received {name!r}, which is one of how they are"
+            " trained. Search it together with them: joint=[...]"
+        )
 
 
 def _strategy(name: str, population: int, seed: int, space: Hyperparameters) -> GenotypeSampler:

@@ -25,16 +25,16 @@ class SearchedArchitecture(Searched):
         architectures: The space.
         task: What the networks are for.
         limits: The largest values of measures, by name.
-        objectives: What is searched for, by name.
+        wanted: The names of metrics that objectives and constraints need.
         *args: Those of `Searched`; its space has the genes and what is searched with them.
     """
 
     def __init__(
-        self, architectures: SearchSpace, task: Task, limits: Mapping[str, float], objectives: Any, *args: Any
+        self, architectures: SearchSpace, task: Task, limits: Mapping[str, float], wanted: Any, *args: Any
     ) -> None:
         super().__init__(*args)
         self.architectures, self.task, self.limits = architectures, task, limits
-        self._measures = [name for name in MEASURES if name in limits or name in objectives]
+        self._measures = [name for name in MEASURES if name in limits or name in wanted]
 
     def genotype(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the genes among the values of a trial."""
@@ -56,7 +56,8 @@ class SearchedArchitecture(Searched):
 
     def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
         """Train it, unless it breaks a limit."""
-        known = measured(model, self._measures)
+        # Once a network: the next measurement of its time would be another.
+        known = hp.measured = hp.measured or measured(model, self._measures)
         broken = [
             f"{name} {known[name]:.6g} > {limit:.6g}" for name, limit in self.limits.items() if known[name] > limit
         ]

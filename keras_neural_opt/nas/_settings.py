@@ -84,7 +84,9 @@ class ArchitectureSearchConfig:
         )
         checked_name(f"{OWNER}.project_name", self.project_name)
         self._check_space()
-        constraints_of(self.constraints)
+        twice = next((each.metric for each in constraints_of(self.constraints) if each.metric in self.limits), None)
+        if twice is not None:
+            raise ValueError(f"{OWNER}.constraints must not have {twice!r} where max_{twice} is given; received both")
         if self.objective is not None:
             self._check_predictor(len(objectives_of(known_directions(self.objective))))
 

@@ -9,6 +9,7 @@ import numpy as np
 from keras_neural_opt.training._data import Data, is_dataset
 
 _OWNER = "neural_architecture_search"
+_INFINITE = -1  # tf.data.INFINITE_CARDINALITY
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ def task_of(data: Data, classes: int | None = None) -> Task:
 
 
 def with_held_out(data: Data, seed: int | None) -> Data:
-    """Return data that have something to validate on: a fifth of the arrays, drawn at random, where there is nothing.
+    """Return data that have something to validate on: a fifth of the arrays, where there is nothing.
+
+    Without a seed it is always the same, so that a search that is continued does not validate on what it trained on.
 
     Raises:
         ValueError: The data are a dataset.
@@ -85,7 +88,7 @@ def with_held_out(data: Data, seed: int | None) -> Data:
     if is_dataset(data.training):
         raise ValueError(f"{_OWNER}.validation_data must be given where the training data are a dataset; received None")
     count = len(keras.tree.flatten(data.training)[0])
-    order = np.random.default_rng(seed).permutation(count)
+    order = np.random.default_rng(seed or 0).permutation(count)
     held_out = np.isin(np.arange(count), order[: max(count // 5, 1)])
 
     def rows(mask: np.ndarray[Any, Any]) -> Any:
@@ -108,7 +111,12 @@ def _example(data: Any) -> tuple[Any, Any]:
 
 def _classes(data: Data) -> int:
     parts = [part for part in (data.training, data.validation) if part is not None]
-    return 1 + max(_largest(part) for part in parts)
+    if any(hasattr(part, "cardinality") and int(part.cardinality()) == _INFINITE for part in parts):
+        raise ValueError(f"{_OWNER}.classes must be given where a dataset never ends; received None")
+    count = 1 + max(_largest(part) for part in parts)
+    if count < 2:
+        raise ValueError(f"{_OWNER}.training_data must have labels of two classes or more; received one")
+    return count
 
 
 def _largest(part: Any) -> int:

@@ -10,6 +10,7 @@ import keras_neural_opt as kno
 from keras_neural_opt.nas import SearchSpace
 from keras_neural_opt.nas._genes import sample
 from keras_neural_opt.nas._inheritance import inherit
+from keras_neural_opt.nas._measures import MEASURES
 from keras_neural_opt.nas._searched_architecture import with_quick_statistics
 
 pytestmark = pytest.mark.slow
@@ -19,7 +20,7 @@ Y = (X[:, 0] * X[:, 1] > 0).astype("int32")
 DATA = (X[:64], Y[:64]), (X[64:], Y[64:])
 
 
-def small(**options: Any) -> SearchSpace:
+def small() -> SearchSpace:
     return kno.nas.mlp(depths=[1, 2], units=[4, 8, 16], activations="relu", dropout_rates=0.0, batch_norms=False)
 
 
@@ -69,6 +70,99 @@ def test_what_breaks_a_limit_is_not_trained_and_the_search_goes_on(tmp_path: Pat
         assert trial.reason == f"params {count} > 100"
         assert result.study.trials[trial.number].constraints == {"params": count - 100.0}
     assert all(trial.history["params"][0] <= 100 for trial in kept)
+
+
+def test_paused_networks_that_keep_the_limits_do_not_count_as_breaking_them(tmp_path: Path) -> None:
+    result = searched(tmp_path, max_params=100, generations=4, epochs=3)
+    paused = [t for t in result.study.trials if t.user_attrs.get("kno:reason") == "paused"]
+    assert paused
+    for trial in paused:
+        count = small().build(result.tuner.hypermodel.genotype(result.oracle.space().values(trial.params)), (4,), 2)
+        assert trial.constraints == {"params": count.count_params() - 100.0}
+
+
+def test_a_network_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The time of each prediction is another, and here ever longer.
+    times = iter(range(1, 1000))
+    monkeypatch.setitem(MEASURES, "latency_ms", lambda model: float(next(times)))
+    result = searched(tmp_path, max_latency_ms=9.5, epochs=3)
+    assert len({tuple(each.items()) for each in genotypes(result)}) == next(times) - 1 == 9
+    assert {trial.state for trial in result.trials} == {"paused", "completed"}
+
+
+def test_where_the_best_comes_to_nothing_the_next_goes_on(tmp_path: Path) -> None:
+    begun = []
+
+    class Diverges(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+            if epoch == 1 and not begun:
+                begun.append(epoch)
+                logs["val_accuracy"] = float("nan")
+
+    result = searched(tmp_path, epochs=3, callbacks=[Diverges()])
+    assert [trial.state for trial in result.trials].count("diverged") == 1
+    assert result.best_architecture.performance["val_accuracy"] > 0.0
+
+
+def test_patience_does_not_wait_for_what_was_refused(tmp_path: Path) -> None:
+    result = searched(tmp_path, performance_predictor="none", max_params=1, early_stopping_patience=2)
+    assert [trial.state for trial in result.trials] == ["refused"] * 9
+    with pytest.raises(ValueError, match=r"received trials that are refused"):
+        _ = result.best_architecture
+
+
+def test_constraints_of_measures_are_measured(tmp_path: Path) -> None:
+    constraints = {"flops": ("<=", 1)}
+    result = searched(tmp_path, performance_predictor="none", generations=1, constraints=constraints)
+    assert [trial.state for trial in result.trials] == ["completed"] * 3
+    assert repr(result) == "<ArchitectureSearchResult: 3 of 3 trials completed>"
+    with pytest.raises(ValueError, match=r"must have a trial that keeps the constraints; received none that does"):
+        _ = result.best_architecture
+
+
+def test_the_network_to_be_expected_most_of_is_one_that_was_trained(tmp_path: Path) -> None:
+    result = searched(tmp_path, performance_predictor="none")
+    assert result.recommended_architecture.genotype in genotypes(result)
+
+
+def logits(genotype: Any, input_shape: Any, classes: int) -> keras.Model:
+    return keras.Sequential(
+        [keras.Input(input_shape), keras.layers.Dense(genotype["units"]), keras.layers.Dense(classes)]
+    )
+
+
+def test_logits_are_trained_as_logits(tmp_path: Path) -> None:
+    space = SearchSpace([("units", "categorical", [4, 8])], logits)
+    result = searched(tmp_path, search_space=space, performance_predictor="none", generations=1, population_size=2)
+    assert result.tuner.hypermodel.task.loss.get_config()["from_logits"]
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    ("options", "data", "message"),
+    [
+        ({"search_space": "resnet"}, DATA, r"resnet.input_shape must be \(height, width, channels\); received \(4,\)"),
+        ({}, ((X, X[:, 0]), (X, X[:, 0])), r"must build networks that end in no activation, .* ends in softmax"),
+        (
+            {"search_space": SearchSpace([("learning_rate", "categorical", [0.1, 0.2])], logits)},
+            DATA,
+            r"must have genes of networks alone; received 'learning_rate'.* joint=",
+        ),
+        (
+            {"max_params": 5, "constraints": {"params": ("<=", 9)}},
+            DATA,
+            r"must not have 'params' where max_params",
+        ),
+        ({}, ((X, np.zeros(96, int)), None), r"must have labels of two classes or more; received one"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_is_made(
+    options: dict[str, Any], data: Any, message: str, tmp_path: Path
+) -> None:
+    given = {"search_space": small(), **options, "directory": tmp_path / "new"}
+    with pytest.raises(ValueError, match=message):
+        kno.neural_architecture_search(*data, given)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_front_of_error_and_size(tmp_path: Path) -> None:
