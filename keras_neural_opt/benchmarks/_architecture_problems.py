@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from keras_neural_opt.benchmarks._train_data import table_in
+
 TABLE = "nas_bench_macro.npz"
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -42,9 +44,7 @@ class Macro:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        path = Path() if folder is None else folder / TABLE
-        if not path.is_file():
-            raise FileNotFoundError(f"the problem needs a folder with {TABLE}: give --data or set KNO_DATA")
+        path = table_in(folder, TABLE)
         with np.load(path, allow_pickle=False) as table:
             choices, self.accuracies, self.flops = table["X"], table["acc"].astype(float), table["flops"]
         self.space = [(f"block_{i}", "categorical", [0, 1, 2]) for i in range(choices.shape[1])]

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_neural_opt.benchmarks._train_data import table_in
+
 Problem = Callable[[Any], float]
 
 TABLE = "hpo_digits_table.csv"
@@ -72,9 +74,7 @@ class Curves:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        path = Path() if folder is None else folder / TABLE
-        if not path.is_file():
-            raise FileNotFoundError(f"the problem needs a folder with {TABLE}: give --data or set KNO_DATA")
+        path = table_in(folder, TABLE)
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
         self._levels = {name: sorted({row[name] for row in rows}, key=float) for name in _ORDERED}

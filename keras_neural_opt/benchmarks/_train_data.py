@@ -73,6 +73,17 @@ def data_folder(given: str | os.PathLike[str] | None) -> Path | None:
     return Path(named)
 
 
+def table_in(folder: Path | None, name: str) -> Path:
+    """Return the path of a table in the folder of data sets.
+
+    Raises:
+        FileNotFoundError: It is not there.
+    """
+    if folder is None or not (folder / name).is_file():
+        raise FileNotFoundError(f"the problem needs a folder with {name}: give --data or set KNO_DATA")
+    return folder / name
+
+
 def _arrays(
     name: str, file: str, folder: Path | None, download: Callable[[], tuple[tuple[np.ndarray, ...], ...]]
 ) -> tuple[list[np.ndarray], str]:

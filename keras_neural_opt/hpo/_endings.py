@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from keras_neural_opt.hpo import _lost as lost
 from keras_neural_opt.hpo import _records as records
 from keras_neural_opt.hpo._constraints import Constraint
-from keras_neural_opt.hpo._measured import best_step, measured_at, objective_values
+from keras_neural_opt.hpo._measured import best_step, curves, measured_at, objective_values
 from keras_neural_opt.hpo._objectives import PARAMETERS
 
 
@@ -34,11 +34,14 @@ def finish(
         constraints: What must be kept.
     """
     values = objective_values(shown, objectives)
-    known = _known(shown)
-    if known:
-        trial.set_user_attr(records.MEASURED, json.dumps(known))
+    measured = getattr(shown.hyperparameters, "measured", {})
+    if measured:
+        trial.set_user_attr(records.MEASURED, json.dumps(measured))
     if values is None or ended:
         trial.set_user_attr(records.REASON, "diverged" if values is None else ended)
+        # Of what a training changes a part of one tells nothing.
+        weights = curves(shown).get(PARAMETERS)
+        known = {**({PARAMETERS: weights[-1]} if weights else {}), **measured}
         _note(trial, [each for each in constraints if each.metric in known], known)
         study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
         return
@@ -73,17 +76,6 @@ def fail(study: optuna.Study, trial: optuna.Trial, ended: Any, retries: int) -> 
     if again:
         stored = study._storage.get_trial(trial._trial_id)
         lost.run_again(study, stored, [*runs, trial.number])
-
-
-def _known(shown: Any) -> dict[str, float]:
-    """Return what a training does not change."""
-    weights = {k: v for k, v in measured_at(shown, _first_step(shown)).items() if k == PARAMETERS}
-    return {**weights, **getattr(shown.hyperparameters, "measured", {})}
-
-
-def _first_step(shown: Any) -> int | None:
-    metric = shown.metrics.metrics.get(PARAMETERS)
-    return min(metric._observations, default=None) if metric else None
 
 
 def _note(trial: optuna.Trial, constraints: Sequence[Constraint], measured: Mapping[str, float]) -> None:

@@ -27,9 +27,9 @@ class SuccessiveHalving(Configurable):
     r"""Asynchronous successive halving (Li et al., 2020): all begin small, the best third of a rung goes on.
 
     A trial is paused after :math:`r \eta^k` epochs, :math:`k = 0, 1, ...` being its rung, and its training's state is
-    kept: weights, optimizer, random numbers, and the numbers that callbacks hold. When it is
-    among the best :math:`1 / \eta` of those that reached its rung, it goes on from there. No worker ever waits for a
-    rung to fill. Choose it where the first epochs tell good from bad; where they mislead, prune by the median.
+    kept: weights, optimizer, random numbers, and the numbers that callbacks hold. When it is among the best
+    :math:`1 / \eta` of those that reached its rung, it goes on from there. No worker ever waits for a rung to fill.
+    Choose it where the first epochs tell good from bad; where they mislead, prune by the median.
 
     Give it to `OptunaTuner` or `OptunaOracle` as `pruner`, or by the name `"asha"`.
 

@@ -15,7 +15,7 @@ from keras_neural_opt.training._state_file import read_state
 
 _FILE = "state.npz"
 _KNOWN = ("builtins", "keras.", "keras_neural_opt.", "torch.", "tensorflow.")
-_TRAINING = ("fit", "train_step", "train_function", "make_train_function", "compile", "on_epoch_end")
+_TRAINING = ("fit", "train_step", "train_function", "make_train_function", "compile")
 
 
 class Pause:

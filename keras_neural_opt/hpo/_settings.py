@@ -47,6 +47,23 @@ def engine_of(method: str, epochs: int, pruner: Any = "auto") -> tuple[str, Any]
     return sampler, halving or chosen
 
 
+def check_running(owner: str, config: Any) -> None:
+    """Raise `ValueError` for the first option that breaks its rule, of those that every search has."""
+    check_arguments(
+        owner,
+        early_stopping_patience=optional(integer(config.early_stopping_patience, 1)),
+        epochs=integer(config.epochs, 1),
+        batch_size=integer(config.batch_size, 1),
+        trial_timeout=optional(positive(config.trial_timeout)),
+        time_limit=optional(positive(config.time_limit)),
+        seed=optional(integer(config.seed, 0, 2**31 - 1)),
+        overwrite=flag(config.overwrite),
+        workers=optional(integer(config.workers, 1)),
+        verbose=integer(config.verbose, 0, 1),
+    )
+    checked_name(f"{owner}.project_name", config.project_name)
+
+
 @dataclass(frozen=True)
 class SearchConfig:
     """What `create_hyperparameter_optimization_config` returns; it documents the fields. Checked when made.
@@ -89,20 +106,11 @@ class SearchConfig:
             OWNER,
             optimization_method=choice(self.optimization_method, METHODS),
             max_trials=optional(integer(self.max_trials, 1)),
-            early_stopping_patience=optional(integer(self.early_stopping_patience, 1)),
-            epochs=integer(self.epochs, 1),
-            batch_size=integer(self.batch_size, 1),
             trial_patience=optional(integer(self.trial_patience, 1)),
-            trial_timeout=optional(positive(self.trial_timeout)),
-            time_limit=optional(positive(self.time_limit)),
             executions_per_trial=integer(self.executions_per_trial, 1),
             cross_validation=optional(integer(self.cross_validation, 2)),
-            seed=optional(integer(self.seed, 0, 2**31 - 1)),
-            overwrite=flag(self.overwrite),
-            workers=optional(integer(self.workers, 1)),
-            verbose=integer(self.verbose, 0, 1),
         )
-        checked_name(f"{OWNER}.project_name", self.project_name)
+        check_running(OWNER, self)
         pruning(self.pruner, self.epochs)
         constraints_of(self.constraints)
         if self.warm_start is not None:

@@ -120,13 +120,12 @@ class OptunaTuner(kt.Tuner):
         )
         self._may_pause = oracle is None and options.get("pruner", "auto") == "auto"
         self._may_pause = self._may_pause and self._can_pause(hypermodel, executions_per_trial, kwargs)
+        if self._may_pause:
+            options["pruner"] = usual_pruner(objective, max_trials, time_limit, **options)
         if oracle is None:
-            if self._may_pause:
-                options["pruner"] = usual_pruner(objective, max_trials, time_limit, **options)
             oracle = OptunaOracle(objective, max_trials, seed=seed, **options)
-        elif objective is not None or options:
-            given = [*options] if objective is None else ["objective", *options]
-            raise ValueError(f"OptunaTuner.oracle must be None where its arguments are given; received {given}")
+        else:
+            _refuse_both(objective, options)
         if oracle.pauses and executions_per_trial > 1:
             raise ValueError(
                 "OptunaTuner.executions_per_trial must be 1 with successive halving, whose trials are paused;"
@@ -337,6 +336,12 @@ def _refuse_unknown(tuner: Any, kwargs: Mapping[str, Any]) -> None:
         near = did_you_mean(name, [*_OF_KERASTUNER, *_OF_ORACLE, *inspect.signature(OptunaTuner).parameters])
         owner = type(tuner).__name__
         raise ValueError(f"{owner}.{name} must be an argument of {owner}; received {kwargs[name]!r}{near}")
+
+
+def _refuse_both(objective: Any, options: Mapping[str, Any]) -> None:
+    given = [*options] if objective is None else ["objective", *options]
+    if given:
+        raise ValueError(f"OptunaTuner.oracle must be None where its arguments are given; received {given}")
 
 
 def _check_hypermodel(hypermodel: Any) -> None:

@@ -8,11 +8,8 @@ from typing import Any
 import keras
 
 from keras_neural_opt._core.arguments import Argument, check_arguments, did_you_mean, integer
-from keras_neural_opt.hpo._parameter import Parameter
 from keras_neural_opt.hpo._space import SearchSpace as Genes
-
-# An error lists no more values than that.
-_LISTED = 10
+from keras_neural_opt.nas._genes import canonical
 
 
 class SearchSpace:
@@ -84,11 +81,7 @@ class SearchSpace:
                 raise ValueError(
                     f"genotype.{name} must be a gene of the space; received {value!r}{did_you_mean(name, names)}"
                 )
-        checked: dict[str, Any] = {}
-        for gene in self.genes:
-            if gene.counts(checked):
-                checked[gene.name] = _value(gene, genotype)
-        return checked
+        return canonical(self.genes, genotype)
 
     def build(
         self, genotype: Mapping[str, Any], input_shape: tuple[int, ...] | None = None, classes: int | None = None
@@ -126,22 +119,6 @@ def shape(value: Any) -> Argument:
         return tuple(integer(n, 1).convert(n) for n in given)
 
     return Argument(value, "a tuple of integers >= 1, at least one", convert)
-
-
-def _value(gene: Parameter, genotype: Mapping[str, Any]) -> Any:
-    if gene.name not in genotype:
-        raise ValueError(f"genotype.{gene.name} must be given; received the genes {list(genotype)}")
-    value = genotype[gene.name]
-    if not gene.accepts(value):
-        raise ValueError(f"genotype.{gene.name} must be one of {_listed(gene)}; received {value!r}")
-    # Optuna's way there and back turns 3.0 or a NumPy integer into the value that was declared.
-    d = gene.distribution
-    return gene.value(d.to_external_repr(d.to_internal_repr(gene.drawn(value))))
-
-
-def _listed(gene: Parameter) -> str:
-    texts = [repr(gene.value(choice)) for choice in gene.choices() or ()]
-    return ", ".join(texts if len(texts) <= _LISTED else [*texts[:2], "...", texts[-1]])
 
 
 def _count_arguments(build: Any) -> int:

@@ -14,6 +14,9 @@ from keras_neural_opt.hpo._space import SearchSpace
 
 Genotype = dict[str, Any]
 
+# An error lists no more values than that.
+_LISTED = 10
+
 
 def alleles(gene: Parameter) -> tuple[Any, ...]:
     """Return all values that a gene can have.
@@ -54,19 +57,12 @@ def crossover(space: SearchSpace, a: Mapping[str, Any], b: Mapping[str, Any], rn
 
 
 def canonical(space: SearchSpace, genotype: Mapping[str, Any]) -> Genotype:
-    """Return the genotype without its inactive genes, in the order of the space.
+    """Return the genotype without its inactive genes, in the order of the space, with values as they were declared.
 
     Raises:
         ValueError: An active gene is missing or cannot have its value.
     """
-
-    def given(gene: Parameter) -> Any:
-        if gene.name not in genotype or not gene.accepts(genotype[gene.name]):
-            received = genotype.get(gene.name, "none")
-            raise ValueError(f"genotype.{gene.name} must be one of {alleles(gene)}; received {received!r}")
-        return genotype[gene.name]
-
-    return _built(space, given)
+    return _built(space, lambda gene: _value(gene, genotype))
 
 
 def distance(space: SearchSpace, a: Mapping[str, Any], b: Mapping[str, Any]) -> int:
@@ -92,3 +88,19 @@ def _built(space: SearchSpace, value: Callable[[Parameter], Any]) -> Genotype:
 def _drawn(gene: Parameter, rng: np.random.Generator) -> Any:
     values = alleles(gene)
     return values[rng.integers(len(values))]
+
+
+def _value(gene: Parameter, genotype: Mapping[str, Any]) -> Any:
+    if gene.name not in genotype:
+        raise ValueError(f"genotype.{gene.name} must be given; received the genes {list(genotype)}")
+    value = genotype[gene.name]
+    if not gene.accepts(value):
+        raise ValueError(f"genotype.{gene.name} must be one of {_listed(gene)}; received {value!r}")
+    # Optuna's way there and back turns 3.0 or a NumPy integer into the value that was declared.
+    d = gene.distribution
+    return gene.value(d.to_external_repr(d.to_internal_repr(gene.drawn(value))))
+
+
+def _listed(gene: Parameter) -> str:
+    texts = [repr(gene.value(choice)) for choice in gene.choices() or ()]
+    return ", ".join(texts if len(texts) <= _LISTED else [*texts[:2], "...", texts[-1]])

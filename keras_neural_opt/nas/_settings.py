@@ -9,7 +9,7 @@ from keras_neural_opt._core.arguments import check_arguments, choice, flag, inte
 from keras_neural_opt._core.named_options import configuration
 from keras_neural_opt.hpo._constraints import constraints_of
 from keras_neural_opt.hpo._objectives import objectives_of
-from keras_neural_opt.hpo._project import checked_name
+from keras_neural_opt.hpo._settings import check_running
 from keras_neural_opt.hpo._space import SearchSpace as Hyperparameters
 from keras_neural_opt.nas._architecture_space import SearchSpace
 from keras_neural_opt.nas._measures import MEASURES
@@ -72,17 +72,8 @@ class ArchitectureSearchConfig:
             **{name: optional(positive(getattr(self, name))) for name in _LIMITS},
             inherit_weights=flag(self.inherit_weights),
             classes=optional(integer(self.classes, 2)),
-            epochs=integer(self.epochs, 1),
-            batch_size=integer(self.batch_size, 1),
-            early_stopping_patience=optional(integer(self.early_stopping_patience, 1)),
-            trial_timeout=optional(positive(self.trial_timeout)),
-            time_limit=optional(positive(self.time_limit)),
-            seed=optional(integer(self.seed, 0, 2**31 - 1)),
-            overwrite=flag(self.overwrite),
-            workers=optional(integer(self.workers, 1)),
-            verbose=integer(self.verbose, 0, 1),
         )
-        checked_name(f"{OWNER}.project_name", self.project_name)
+        check_running(OWNER, self)
         self._check_space()
         twice = next((each.metric for each in constraints_of(self.constraints) if each.metric in self.limits), None)
         if twice is not None:

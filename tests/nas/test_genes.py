@@ -131,9 +131,9 @@ def test_what_is_inactive_is_a_value_of_its_own():
 
 
 def test_what_is_no_genotype_is_refused():
-    with pytest.raises(ValueError, match=r"genotype\.kernel_2 must be one of \(3, 5\); received 'none'"):
+    with pytest.raises(ValueError, match=r"kernel_2 must be given; received the genes \['depth', 'kernel_1'\]"):
         canonical(CELL, {"depth": 2, "kernel_1": 3})
-    with pytest.raises(ValueError, match=r"genotype\.depth must be one of \(1, 2, 3\); received 9"):
+    with pytest.raises(ValueError, match=r"genotype\.depth must be one of 1, 2, 3; received 9"):
         canonical(CELL, {"depth": 9, "kernel_1": 3})
     with pytest.raises(ValueError, match=r"search_space\.rate must be of a finite kind; received FloatDistribution"):
         sample(SearchSpace([("rate", "uniform", 0.0, 1.0)]), np.random.default_rng(0))
