@@ -75,6 +75,14 @@ def test_no_search_ends_without_a_training_that_is_whole(max_trials: int) -> Non
 
 
 @pytest.mark.backend_free
+def test_where_the_best_diverges_later_another_goes_on() -> None:
+    oracle = OptunaOracle("loss", 3, "random", "asha", [("x", "int", 1, 3)], seed=1)
+    run(oracle, lambda x, epoch: np.nan if x == 1 and epoch else x / (epoch + 1), 9)
+    (whole,) = [t for t in oracle.study.trials if t.state.name == "COMPLETE"]
+    assert whole.params["x"] == 2
+
+
+@pytest.mark.backend_free
 def test_a_sampler_may_be_made_of_the_seed_and_the_space() -> None:
     told = []
 
