@@ -1,9 +1,12 @@
 """One backend a process, chosen and set up before Keras is imported; the same seed before every test."""
 
+import atexit
 import importlib.metadata
 import importlib.util
 import os
 import platform
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,11 +22,26 @@ def choose_backend() -> str:
     return chosen
 
 
+# Most of a test's time is compilation, of programs that then run for milliseconds: the machine code need not be the best.
+# With 0 it would round otherwise: no multiplication and addition are one.
+QUICK_COMPILATION = "--xla_backend_optimization_level=1"
+
+
+def compile_quickly(backend: str) -> None:
+    """Let XLA spend little on machine code, and JAX compile what several tests need once."""
+    os.environ["XLA_FLAGS"] = f"{QUICK_COMPILATION} {os.environ.get('XLA_FLAGS', '')}".strip()
+    if backend == "jax":
+        folder = tempfile.mkdtemp(prefix="compiled-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+        os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+
 def prepare_devices(backend: str) -> None:
     """Split the CPU into several devices, which a backend allows only before it computes anything."""
     if backend == "jax":
-        flags = os.environ.get("XLA_FLAGS", "")
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_force_host_platform_device_count=4".strip()
+        os.environ["XLA_FLAGS"] += " --xla_force_host_platform_device_count=4"
     if backend == "tensorflow":
         import tensorflow as tf
 
@@ -39,6 +57,7 @@ for _file in (Path(__file__).parent / "contracts").glob("[a-z]*.py"):
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ["KERAS_BACKEND"] = BACKEND = choose_backend()
+compile_quickly(BACKEND)
 prepare_devices(BACKEND)
 
 import keras  # noqa: E402  the lines above must come first

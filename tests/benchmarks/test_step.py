@@ -47,6 +47,7 @@ def test_every_option_is_measured_against_the_peers(option: str):
 
 
 @pytest.mark.slow
+@pytest.mark.backend_free
 def test_all_optimizers_and_a_users_own_rules_are_measured():
     names = {row["optimizer"] for row in benchmarks.step(model="mlp", rounds=1)["results"]}
     assert {"SGD", "Adam", "RAdam", "AdamByPrimitives", "AdamByOperators"} <= names

@@ -119,6 +119,7 @@ def test_everyone_takes_part():
     assert type(everyone[KERAS_ADAMW].make(0.1, 0.0)).__module__.startswith("keras.")
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize("name", TASKS)
 def test_the_tasks_fit_their_data(name: str, shared_data: Path):
     task = TASKS[name]
