@@ -232,6 +232,14 @@ def loaded_random_state(saved: Any) -> Any:
     return saved
 
 
+def gradients(function: Callable[[list[Any]], Any], tensors: Sequence[Any]) -> list[Any]:
+    """Return the gradient of what a function makes of tensors, a number, with respect to each of them.
+
+    It reads and writes no variable; what it does not depend on has a gradient of zeros.
+    """
+    return jax.jit(jax.grad(function))(list(tensors))
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that there is no more memory."""
     if isinstance(error, MemoryError):

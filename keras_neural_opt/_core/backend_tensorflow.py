@@ -380,6 +380,17 @@ def loaded_random_state(saved: Any) -> Any:
     return saved
 
 
+def gradients(function: Callable[[list[Any]], Any], tensors: Sequence[Any]) -> list[Any]:
+    """Return the gradient of what a function makes of tensors, a number, with respect to each of them.
+
+    It reads and writes no variable; what it does not depend on has a gradient of zeros.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(tensors)
+        result = function(list(tensors))
+    return tape.gradient(result, list(tensors), unconnected_gradients="zero")
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that there is no more memory."""
     return isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError))

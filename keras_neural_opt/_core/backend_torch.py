@@ -291,6 +291,15 @@ def loaded_random_state(saved: Any) -> Any:
     return torch.from_numpy(saved[0]), [torch.from_numpy(each) for each in saved[1]]
 
 
+def gradients(function: Callable[[list[Any]], Any], tensors: Sequence[Any]) -> list[Any]:
+    """Return the gradient of what a function makes of tensors, a number, with respect to each of them.
+
+    It reads and writes no variable; what it does not depend on has a gradient of zeros.
+    """
+    leaves = [x.detach().requires_grad_() for x in tensors]
+    return list(torch.autograd.grad(function(leaves), leaves, materialize_grads=True))
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that there is no more memory."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):

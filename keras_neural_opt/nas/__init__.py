@@ -19,6 +19,7 @@ from keras_neural_opt.nas._resnet import resnet
 from keras_neural_opt.nas._result import ArchitectureSearchResult
 from keras_neural_opt.nas._task import Task
 from keras_neural_opt.nas._transformer import transformer
+from keras_neural_opt.nas._zero_cost import zero_cost
 
 __all__ = [
     "AgingEvolution",
@@ -41,4 +42,5 @@ __all__ = [
     "recommended",
     "resnet",
     "transformer",
+    "zero_cost",
 ]

@@ -1,7 +1,7 @@
 """What a study knows of genotypes: what was tried, and what came of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from keras_neural_opt.hpo._gp import Array
 from keras_neural_opt.hpo._gp_values import constraint_values, latest, losses, scalarised
 from keras_neural_opt.hpo._parameter import is_finite
-from keras_neural_opt.hpo._records import LOST
+from keras_neural_opt.hpo._records import LOST, measured
 from keras_neural_opt.hpo._space import SearchSpace
 from keras_neural_opt.nas._genes import Genotype
 
@@ -27,6 +27,7 @@ class Finished:
         violations: By how much each breaks the constraints, together; 0 where it keeps them.
         constraints: The values of the constraints, which hold at most 0, one row a trial.
         running: The genotypes of the trials that did not end.
+        known: What was known of each without a training.
     """
 
     genotypes: Sequence[Genotype]
@@ -35,6 +36,20 @@ class Finished:
     violations: Array
     constraints: Array
     running: Sequence[Genotype]
+    known: Sequence[Mapping[str, float]]
+
+    def trained(self) -> "Finished":
+        """Return what is known of the trials that came to something."""
+        kept = np.flatnonzero(self.succeeded)
+        return replace(
+            self,
+            genotypes=[self.genotypes[i] for i in kept],
+            known=[self.known[i] for i in kept],
+            table=self.table[kept],
+            succeeded=self.succeeded[kept],
+            violations=self.violations[kept],
+            constraints=self.constraints[kept],
+        )
 
     def ranks(self, rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the place of each trial, 0 for the best: constraints first; of several objectives by a random sum."""
@@ -70,6 +85,7 @@ def finished(study: Study, space: SearchSpace, but: FrozenTrial | None = None) -
         np.maximum(constraints, 0.0).sum(1),
         constraints,
         [genotype for each, genotype in others if not each.state.is_finished()],
+        [measured(each) for each in trials],
     )
 
 

@@ -1,23 +1,31 @@
 """What tells, before a training is whole, whether it is worth it."""
 
-from collections.abc import Callable
 from typing import Any
 
 from keras_neural_opt.hpo._halving import SuccessiveHalving
+from keras_neural_opt.hpo._space import SearchSpace
+from keras_neural_opt.nas._screens import Screen, Surrogate, ZeroCost
 
-# Each with what pauses trainings, or None.
-PREDICTORS: dict[str, Callable[[], Any]] = {
-    "auto": SuccessiveHalving,
-    "early_stopping": SuccessiveHalving,
-    "none": lambda: None,
-}
+# What pauses trainings.
+_PRUNERS = {"auto": SuccessiveHalving, "early_stopping": SuccessiveHalving}
+# What discards networks before a training.
+_SCREENS: dict[str, type[Screen]] = {each.name: each for each in (ZeroCost, Surrogate)}
+
+PREDICTORS = (*_PRUNERS, *_SCREENS, "none")
+# Those that say of one number what it will come to.
+OF_ONE_OBJECTIVE = ("early_stopping", *_SCREENS)
 
 
 def pruner_of(predictor: str, objectives: int, time_limit: float | None) -> Any:
-    """Return the pruner of a performance predictor, as `OptunaOracle` takes it.
+    """Return the pruner of a performance predictor, as `OptunaOracle` takes it, or None.
 
     Where the time may be up before a training is whole, `auto` trains each network whole.
     """
-    if predictor == "auto" and (objectives > 1 or time_limit is not None):
+    if predictor not in _PRUNERS or (predictor == "auto" and (objectives > 1 or time_limit is not None)):
         return None
-    return PREDICTORS[predictor]()
+    return _PRUNERS[predictor]()
+
+
+def screen_of(predictor: str, space: SearchSpace) -> Screen | None:
+    """Return what discards networks of a space, or None."""
+    return _SCREENS[predictor](space) if predictor in _SCREENS else None

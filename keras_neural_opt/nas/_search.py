@@ -15,7 +15,7 @@ from keras_neural_opt.nas._architecture_space import SearchSpace
 from keras_neural_opt.nas._fitting import fitting
 from keras_neural_opt.nas._genotype_sampler import GenotypeSampler
 from keras_neural_opt.nas._joint import on_levels
-from keras_neural_opt.nas._predictors import pruner_of
+from keras_neural_opt.nas._predictors import pruner_of, screen_of
 from keras_neural_opt.nas._result import ArchitectureSearchResult
 from keras_neural_opt.nas._searched_architecture import SearchedArchitecture
 from keras_neural_opt.nas._settings import ArchitectureSearchConfig, known_directions
@@ -50,6 +50,7 @@ def search(training_data: Any, validation_data: Any, config: ArchitectureSearchC
         config.population_size * config.generations,
         sampler=partial(_strategy, config.search_strategy, config.population_size),
         inherits=config.inherit_weights,
+        screen=screen_of(config.performance_predictor, varied),
         pruner=pruner_of(config.performance_predictor, len(names), config.time_limit),
         hyperparameters=varied,
         patience=config.early_stopping_patience,

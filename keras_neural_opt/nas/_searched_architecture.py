@@ -9,12 +9,13 @@ from keras_neural_opt.hpo._refused import RefusedTrialError
 from keras_neural_opt.hpo._searched import Searched
 from keras_neural_opt.nas._architecture_space import SearchSpace
 from keras_neural_opt.nas._measures import MEASURES, measured
-from keras_neural_opt.nas._task import Task
+from keras_neural_opt.nas._task import Task, example
 from keras_neural_opt.training._data import is_dataset, samples_a_batch
 from keras_neural_opt.training._frozen_batch_norm import batch_norms
 
-# So many examples are enough for the statistics of a batch norm. Averages of more are those of weights that are gone,
-# which in a deep network, whose norms follow each other, means chance for the first epochs.
+# So many examples are enough for what gradients of a batch say, and for the statistics of a batch norm. Averages of
+# more are those of weights that are gone, which in a deep network, whose norms follow each other, means chance for the
+# first epochs.
 _EXAMPLES = 64
 
 
@@ -54,8 +55,12 @@ class SearchedArchitecture(Searched):
         )
         return model
 
-    def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
-        """Train it, unless it breaks a limit."""
+    def measure(self, hp: Any, model: Any) -> None:
+        """Write down what it costs.
+
+        Raises:
+            RefusedTrialError: It breaks a limit.
+        """
         # Once a network: the next measurement of its time would be another.
         known = hp.measured = hp.measured or measured(model, self._measures)
         broken = [
@@ -63,8 +68,17 @@ class SearchedArchitecture(Searched):
         ]
         if broken:
             raise RefusedTrialError(", ".join(broken), known)
+
+    def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+        """Train it."""
+        known = {name: hp.measured[name] for name in self._measures}
         callbacks = [Measured(known), *kwargs.pop("callbacks", ())]
         return super().fit(hp, model, *args, callbacks=callbacks, **kwargs)
+
+    def batch(self) -> tuple[Any, Any]:
+        """Return the first inputs of the training data, and their labels."""
+        x, y = example(self.data.training)
+        return x[:_EXAMPLES], y[:_EXAMPLES]
 
     def _examples(self, hp: Any) -> int:
         if is_dataset(self.data.training):

@@ -13,7 +13,7 @@ from keras_neural_opt.hpo._settings import check_running
 from keras_neural_opt.hpo._space import SearchSpace as Hyperparameters
 from keras_neural_opt.nas._architecture_space import SearchSpace
 from keras_neural_opt.nas._measures import MEASURES
-from keras_neural_opt.nas._predictors import PREDICTORS
+from keras_neural_opt.nas._predictors import OF_ONE_OBJECTIVE, PREDICTORS
 from keras_neural_opt.nas._spaces import SPACES
 from keras_neural_opt.nas._strategies import STRATEGIES
 
@@ -93,10 +93,10 @@ class ArchitectureSearchConfig:
             Hyperparameters(self.joint)
 
     def _check_predictor(self, objectives: int) -> None:
-        if objectives > 1 and self.performance_predictor == "early_stopping":
+        if objectives > 1 and self.performance_predictor in OF_ONE_OBJECTIVE:
             raise ValueError(
-                f"{OWNER}.performance_predictor must be another than 'early_stopping' with several objectives, of which"
-                f" no few epochs tell the front; received {self.performance_predictor!r}"
+                f"{OWNER}.performance_predictor must be 'auto' or 'none' with several objectives, of which no network"
+                f" is the worst; received {self.performance_predictor!r}"
             )
 
     @property

@@ -52,7 +52,7 @@ def task_of(data: Data, classes: int | None = None) -> Task:
     Raises:
         ValueError: There are no labels, or the inputs are not one tensor, or reading the labels would use the data up.
     """
-    x, y = _example(data.training)
+    x, y = example(data.training)
     if y is None:
         raise ValueError(f"{_OWNER}.training_data must have labels; received {_kind(data.training)} of inputs alone")
     if len(keras.tree.flatten(x)) > 1 or len(keras.tree.flatten(y)) > 1:
@@ -97,7 +97,8 @@ def with_held_out(data: Data, seed: int | None) -> Data:
     return Data(rows(~held_out), rows(held_out), data.argument)
 
 
-def _example(data: Any) -> tuple[Any, Any]:
+def example(data: Any) -> tuple[Any, Any]:
+    """Return inputs and labels: all of arrays, or the first batch of a dataset."""
     if is_dataset(data):
         if iter(data) is data:
             raise ValueError(

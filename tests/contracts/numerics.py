@@ -19,7 +19,7 @@ from tests.contracts.problem import (
     read,
     start_values,
 )
-from tests.contracts.running import BACKEND, COMPILED, WAYS, run, run_on
+from tests.contracts.running import BACKEND, COMPILED, USERS_WAYS, run, run_on
 from tests.contracts.subject import Subject
 
 Cosine = keras.optimizers.schedules.CosineDecay
@@ -43,7 +43,7 @@ def equals_its_twin_in_every_way(subject: Subject) -> None:
     start, micro_steps = start_values(), gradients()
     twin = subject.twin().start(start)
     expected = twin.run(micro_steps)
-    for way in WAYS:
+    for way in USERS_WAYS:
         result = run(subject.make(), start, micro_steps, way)
         assert_follows(result.trajectory, expected, start)
         assert_slots_equal(result.optimizer, twin.state)
