@@ -22,8 +22,10 @@ PYTEST_ARGS ?=
 QUICKSTART_ARGS ?=
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
-# The matrices that NumPy and SciPy factor in tests are small: threads would only wait for each other.
+# What NumPy, SciPy and torch compute in tests is small: threads would only wait for each other, and those of torch, beside
+# another process, for most of the time.
 export OPENBLAS_NUM_THREADS ?= 1
+export OMP_NUM_THREADS ?= 1
 
 .PHONY: help quickstart test lint format docs tutorials ci clean
 

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -9,6 +10,7 @@ import keras
 
 from keras_neural_opt._core.arguments import Argument, check_arguments, did_you_mean, integer
 from keras_neural_opt.hpo._space import SearchSpace as Genes
+from keras_neural_opt.nas._elastic import ElasticNetwork
 from keras_neural_opt.nas._genes import canonical
 
 
@@ -25,6 +27,8 @@ class SearchSpace:
             It gets what labels stand for, where a gene's choices are a mapping.
         named: Architectures with a name, such as published ones: a mapping of names to genotypes. They are built as
             they are, also where the genes cannot express them. Defaults to none.
+        elastic: A function `elastic(input_shape, classes)` that returns an `ElasticNetwork`, for searches in which all
+            networks share weights. Defaults to None: they cannot.
 
     Raises:
         ValueError: A gene breaks its rule, or `build` takes other arguments.
@@ -44,7 +48,11 @@ class SearchSpace:
     """
 
     def __init__(
-        self, genes: Any, build: Callable[..., Any], named: Mapping[str, Mapping[str, Any]] | None = None
+        self,
+        genes: Any,
+        build: Callable[..., Any],
+        named: Mapping[str, Mapping[str, Any]] | None = None,
+        elastic: Callable[[tuple[int, ...], int], ElasticNetwork] | None = None,
     ) -> None:
         self.genes = Genes(genes)
         for gene in self.genes:
@@ -54,7 +62,7 @@ class SearchSpace:
                     f" {gene.distribution}"
                 )
         self._arguments = _count_arguments(build)
-        self._build = build
+        self._build, self._elastic = build, elastic
         self._named = {name: dict(genotype) for name, genotype in (named or {}).items()}
 
     @property
@@ -108,6 +116,25 @@ class SearchSpace:
         if not isinstance(model, keras.Model):
             raise ValueError(f"SearchSpace.build must return a keras.Model; received {model!r}")
         return model
+
+    def elastic(self, input_shape: tuple[int, ...], classes: int) -> ElasticNetwork:
+        """Return a new network with the weights that all networks of the space share.
+
+        Args:
+            input_shape: The shape of one example, without the batch.
+            classes: How many outputs, >= 1.
+
+        Raises:
+            ValueError: The space has no such network, or an argument breaks its rule.
+        """
+        given = check_arguments("SearchSpace", input_shape=shape(input_shape), classes=integer(classes, 1))
+        if self._elastic is None:
+            raise ValueError(
+                "SearchSpace.elastic must be given where networks share weights, as it is in mobilenet_v3, mlp and"
+                " cell; received None"
+            )
+        elastic = self._elastic(given["input_shape"], given["classes"])
+        return replace(elastic, extremes=[canonical(self.genes, genotype) for genotype in elastic.extremes])
 
 
 def shape(value: Any) -> Argument:

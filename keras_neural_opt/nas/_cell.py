@@ -1,6 +1,6 @@
 """The space of NAS-Bench-201: one small cell, repeated."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -8,10 +8,12 @@ import keras
 
 from keras_neural_opt._core.arguments import check_arguments, choice, fraction, integer, optional, text
 from keras_neural_opt.nas._architecture_space import SearchSpace
+from keras_neural_opt.nas._elastic import ElasticNetwork, Numbers
 from keras_neural_opt.nas._gene_list import GeneList, choices
 from keras_neural_opt.nas._images import batch_norm, channels, check_image
 
 _OPERATIONS = ("none", "skip", "conv1x1", "conv3x3", "avgpool3x3")
+_WORKING = _OPERATIONS[1:]
 _EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 _NODES = 4
 
@@ -28,7 +30,8 @@ def cell(
     The first node of a cell is its input, the last its output; a node is the sum of what its edges bring. A stem, then
     three stacks of equal cells, with a residual block between them that doubles the filters and halves the image. Six
     genes, `edge_0_1` to `edge_2_3`, make 15,625 genotypes. Edges that lead nowhere, or come from nothing, are not
-    built: such genotypes make the same network. Where nothing reaches the output, it is zero.
+    built: such genotypes make the same network. Where nothing reaches the output, it is zero. Its networks can share
+    weights.
 
     Args:
         operations: What an edge may be, two of these at least: `"none"`, `"skip"`, `"conv1x1"`, `"conv3x3"` (an
@@ -67,7 +70,7 @@ def cell(
     genes = GeneList()
     for edge in _EDGES:
         genes.add(_name(edge), varied["operations"])
-    return SearchSpace(genes.entries, partial(_build, **shared))
+    return SearchSpace(genes.entries, partial(_build, **shared), elastic=partial(_elastic, **shared))
 
 
 def _name(edge: tuple[int, int]) -> str:
@@ -84,19 +87,46 @@ def _build(
     batch_norm_momentum: float,
     classifier_activation: str | None,
 ) -> keras.Model:
-    check_image("cell", input_shape)
-    momentum, edges = batch_norm_momentum, _edges_in_use(genotype)
-    x = inputs = keras.Input(input_shape)
+    make_cell = partial(_cell, edges=_edges_in_use(genotype), momentum=batch_norm_momentum)
+    inputs = keras.Input(input_shape)
+    x = _features(inputs, make_cell, cells, filters, batch_norm_momentum)
+    return keras.Model(inputs, keras.layers.Dense(classes, activation=classifier_activation)(x))
+
+
+def _elastic(
+    input_shape: tuple[int, ...],
+    classes: int,
+    *,
+    cells: int,
+    filters: int,
+    batch_norm_momentum: float,
+    classifier_activation: str | None,
+) -> ElasticNetwork:
+    numbers = Numbers(len(_EDGES) * len(_WORKING))
+    chosen = {edge: {operation: numbers() for operation in _WORKING} for edge in _EDGES}
+    make_cell = partial(_elastic_cell, chosen=chosen, momentum=batch_norm_momentum)
+    inputs = keras.Input(input_shape)
+    x = _features(inputs, make_cell, cells, filters, batch_norm_momentum)
+    outputs = keras.layers.Dense(classes, activation=classifier_activation)(x)
+
+    def choices_of(genotype: Mapping[str, Any]) -> list[float]:
+        edges = _edges_in_use(genotype)
+        return [float(edges.get(edge) == operation) for edge in _EDGES for operation in _WORKING]
+
+    return ElasticNetwork(keras.Model([inputs, numbers.input], outputs), choices_of)
+
+
+def _features(x: Any, make_cell: Callable[[Any], Any], cells: int, filters: int, momentum: float) -> Any:
+    check_image("cell", tuple(x.shape[1:]))
     x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
     x = batch_norm(x, momentum)
     for stack in range(3):
         if stack > 0:
             x = _reduce(x, filters * 2**stack, momentum)
         for _ in range(cells):
-            x = _cell(x, edges, momentum)
+            x = make_cell(x)
     x = batch_norm(x, momentum, "relu")
-    x = keras.layers.GlobalAveragePooling2D()(x)
-    return keras.Model(inputs, keras.layers.Dense(classes, activation=classifier_activation)(x))
+    return keras.layers.GlobalAveragePooling2D()(x)
 
 
 def _edges_in_use(genotype: Mapping[str, Any]) -> dict[tuple[int, int], str]:
@@ -123,6 +153,20 @@ def _cell(x: Any, edges: Mapping[tuple[int, int], str], momentum: float) -> Any:
         if arriving:
             nodes[node] = arriving[0] if len(arriving) == 1 else keras.layers.Add()(arriving)
     return nodes[_NODES - 1] if _NODES - 1 in nodes else keras.layers.Rescaling(0.0)(x)
+
+
+def _elastic_cell(x: Any, chosen: Mapping[tuple[int, int], Mapping[str, Any]], momentum: float) -> Any:
+    """Return the sum of all operations of all edges, each times the number that chooses it."""
+    nodes = {0: x}
+    for node in range(1, _NODES):
+        arriving = [
+            _operation(nodes[source], operation, momentum) * keras.ops.reshape(number, (-1, 1, 1, 1))
+            for (source, target), numbers in chosen.items()
+            if target == node
+            for operation, number in numbers.items()
+        ]
+        nodes[node] = keras.layers.Add()(arriving)
+    return nodes[_NODES - 1]
 
 
 def _operation(x: Any, operation: str, momentum: float) -> Any:

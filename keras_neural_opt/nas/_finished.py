@@ -40,7 +40,7 @@ class Finished:
 
     def trained(self) -> "Finished":
         """Return what is known of the trials that came to something."""
-        kept = np.flatnonzero(self.succeeded)
+        kept = [i for i, came_to_something in enumerate(self.succeeded) if came_to_something]
         return replace(
             self,
             genotypes=[self.genotypes[i] for i in kept],

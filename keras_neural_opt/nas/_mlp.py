@@ -8,6 +8,7 @@ import keras
 
 from keras_neural_opt._core.arguments import check_arguments, flag, fraction, integer, optional, text
 from keras_neural_opt.nas._architecture_space import SearchSpace
+from keras_neural_opt.nas._elastic import ElasticNetwork, FirstChannels, Numbers, Present
 from keras_neural_opt.nas._gene_list import GeneList, choices
 
 
@@ -23,7 +24,8 @@ def mlp(
     """Return a space of multi-layer perceptrons (Rumelhart, Hinton, Williams, 1986), each layer of its own width.
 
     Genes: `depth`, `layer_1_units` and so on, of which those beyond the depth do not count, `activation`,
-    `dropout_rate` and `batch_norm`. Choose it for tables. What has several axes is flattened.
+    `dropout_rate` and `batch_norm`. Choose it for tables. What has several axes is flattened. Its networks can share
+    weights where there is one choice of the last three.
 
     Args:
         depths: Hidden layers, >= 1; one number, or a list to choose from. Defaults to 1 to 4.
@@ -70,7 +72,9 @@ def mlp(
     genes.add("activation", varied["activations"])
     genes.add("dropout_rate", varied["dropout_rates"])
     genes.add("batch_norm", varied["batch_norms"])
-    return SearchSpace(genes.entries, partial(_build, genes.fixed, **shared))
+    return SearchSpace(
+        genes.entries, partial(_build, genes.fixed, **shared), elastic=partial(_elastic, genes.fixed, varied, **shared)
+    )
 
 
 def _build(
@@ -87,11 +91,48 @@ def _build(
     if len(input_shape) > 1:
         x = keras.layers.Flatten()(x)
     for i in range(1, values["depth"] + 1):
-        # The offset of a norm is a bias already.
-        x = keras.layers.Dense(values[f"layer_{i}_units"], use_bias=not values["batch_norm"])(x)
-        if values["batch_norm"]:
-            x = keras.layers.BatchNormalization(momentum=batch_norm_momentum)(x)
-        x = keras.layers.Activation(values["activation"])(x)
-        if values["dropout_rate"] > 0:
-            x = keras.layers.Dropout(values["dropout_rate"])(x)
+        x = _hidden(x, values[f"layer_{i}_units"], values, batch_norm_momentum)
     return keras.Model(inputs, keras.layers.Dense(classes, activation=classifier_activation)(x))
+
+
+def _hidden(x: Any, units: int, values: Mapping[str, Any], momentum: float) -> Any:
+    # The offset of a norm is a bias already.
+    x = keras.layers.Dense(units, use_bias=not values["batch_norm"])(x)
+    if values["batch_norm"]:
+        x = keras.layers.BatchNormalization(momentum=momentum)(x)
+    x = keras.layers.Activation(values["activation"])(x)
+    return keras.layers.Dropout(values["dropout_rate"])(x) if values["dropout_rate"] > 0 else x
+
+
+def _elastic(
+    fixed: Mapping[str, Any],
+    varied: Mapping[str, Sequence[Any]],
+    input_shape: tuple[int, ...],
+    classes: int,
+    *,
+    batch_norm_momentum: float,
+    classifier_activation: str | None,
+) -> ElasticNetwork:
+    for name in ("activations", "dropout_rates", "batch_norms"):
+        if len(varied[name]) > 1:
+            raise ValueError(f"mlp.{name} must be one where networks share weights; received {varied[name]}")
+    depth, units = max(varied["depths"]), max(varied["units"])
+    numbers = Numbers(depth)
+    x = inputs = keras.Input(input_shape)
+    if len(input_shape) > 1:
+        x = keras.layers.Flatten()(x)
+    for i in range(1, depth + 1):
+        count = numbers()
+        hidden = FirstChannels()([_hidden(x, units, fixed, batch_norm_momentum), count])
+        x = hidden if i <= min(varied["depths"]) else Present()([hidden, x, count])
+    outputs = keras.layers.Dense(classes, activation=classifier_activation)(x)
+
+    def widths(genotype: Mapping[str, Any]) -> list[float]:
+        values = {**fixed, **genotype}
+        return [values[f"layer_{i}_units"] if i <= values["depth"] else 0 for i in range(1, depth + 1)]
+
+    extremes = [
+        {"depth": of(varied["depths"]), **{f"layer_{i}_units": of(varied["units"]) for i in range(1, depth + 1)}}
+        for of in (min, max)
+    ]
+    return ElasticNetwork(keras.Model([inputs, numbers.input], outputs), widths, extremes)

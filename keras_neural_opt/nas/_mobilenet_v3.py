@@ -1,6 +1,6 @@
 """The space of MobileNetV3-like networks that Once-for-all searches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,9 +17,19 @@ from keras_neural_opt._core.arguments import (
     text,
 )
 from keras_neural_opt.nas._architecture_space import SearchSpace
+from keras_neural_opt.nas._elastic import ElasticNetwork, Numbers
 from keras_neural_opt.nas._gene_list import GeneList, choices
 from keras_neural_opt.nas._images import check_image
-from keras_neural_opt.nas._mobilenet_v3_network import Block, Network, Options, build_network
+from keras_neural_opt.nas._mobilenet_v3_elastic import ElasticForm
+from keras_neural_opt.nas._mobilenet_v3_network import (
+    Block,
+    Form,
+    Network,
+    Options,
+    build_network,
+    rounded,
+    squeezed,
+)
 
 _FIRST = Block(3, 1, 16, False, "relu")
 # Filters, squeeze and excitation, activation, stride of the first block of each stage.
@@ -87,6 +97,8 @@ def mobilenet_v3(
     momentum of batch norms. Their expansions differ from those of the genes, so nothing mutates into them. Where
     the space has several widths or resolutions, they have width 1 and the images' own resolution.
 
+    The networks can share weights where there is one width and one resolution, kernels are odd and no expansion is 1.
+
     Args:
         depths: Blocks of a stage, >= 1; one number, or a list to choose from. Defaults to 2, 3 and 4.
         kernels: Pixels of a depthwise convolution's side, >= 1; likewise. Defaults to 3, 5 and 7.
@@ -140,7 +152,9 @@ def mobilenet_v3(
     # For the networks of the paper, which have no genes.
     fixed = {"width": 1.0, "resolution": None, **genes.fixed}
     named = {name: {"network": name} for name in _PUBLISHED}
-    return SearchSpace(genes.entries, partial(_build, fixed, Options(**shared)), named)
+    options = Options(**shared)
+    elastic = partial(_elastic, fixed, varied, options)
+    return SearchSpace(genes.entries, partial(_build, fixed, options), named, elastic)
 
 
 def _genes(
@@ -169,6 +183,68 @@ def _build(
     values = {**fixed, **genotype}
     network = _PUBLISHED[values["network"]] if "network" in values else _network(values)
     return build_network(network, values["width"], values["resolution"], options, input_shape, classes)
+
+
+def _elastic(
+    fixed: Mapping[str, Any],
+    varied: Mapping[str, Sequence[Any]],
+    options: Options,
+    input_shape: tuple[int, ...],
+    classes: int,
+) -> ElasticNetwork:
+    check_image("mobilenet_v3", input_shape)
+    _check_elastic(varied)
+    (width,), (resolution,), depth = varied["width"], varied["resolution"], max(varied["depths"])
+    smallest, largest = ({**fixed, **_everywhere(varied, of)} for of in (min, max))
+    network = _network(largest)
+    numbers = Numbers(ElasticForm.NUMBERS * (len(network.blocks) - 1))
+    model = build_network(
+        network,
+        width,
+        resolution,
+        options,
+        input_shape,
+        classes,
+        lambda place: ElasticForm(place, numbers) if place > 0 else Form(place),
+        numbers.input,
+    )
+
+    def shapes(genotype: Mapping[str, Any]) -> list[float]:
+        values, entering = {**fixed, **genotype}, rounded(_FIRST.filters * width)
+        found: list[float] = []
+        for s, (filters, *_) in enumerate(_STAGES, 1):
+            for b in range(1, depth + 1):
+                if b > values[f"stage_{s}_depth"]:
+                    found += ElasticForm.ABSENT
+                    continue
+                inside = rounded(entering * values[f"stage_{s}_block_{b}_expansion"])
+                found += [values[f"stage_{s}_block_{b}_kernel"], inside, squeezed(inside)]
+                entering = rounded(filters * width)
+        return found
+
+    return ElasticNetwork(model, shapes, [smallest, largest])
+
+
+def _check_elastic(varied: Mapping[str, Sequence[Any]]) -> None:
+    for name in ("width", "resolution"):
+        if len(varied[name]) > 1:
+            raise ValueError(f"mobilenet_v3.{name} must be one where networks share weights; received {varied[name]}")
+    if any(kernel % 2 == 0 for kernel in varied["kernels"]):
+        raise ValueError(f"mobilenet_v3.kernels must be odd where networks share weights; received {varied['kernels']}")
+    if 1 in varied["expansions"]:
+        raise ValueError(
+            f"mobilenet_v3.expansions must differ from 1 where networks share weights; received {varied['expansions']}"
+        )
+
+
+def _everywhere(varied: Mapping[str, Sequence[Any]], of: Callable[[Sequence[Any]], Any]) -> dict[str, Any]:
+    chosen = {name: of(varied[f"{name}s"]) for name in ("kernel", "expansion")}
+    genotype = {}
+    for s in range(1, len(_STAGES) + 1):
+        genotype[f"stage_{s}_depth"] = of(varied["depths"])
+        for b in range(1, max(varied["depths"]) + 1):
+            genotype |= {f"stage_{s}_block_{b}_{name}": value for name, value in chosen.items()}
+    return genotype
 
 
 def _network(values: Mapping[str, Any]) -> Network:

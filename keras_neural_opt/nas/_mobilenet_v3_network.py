@@ -1,5 +1,6 @@
 """A network of inverted residual blocks, as MobileNetV3 has them, from a list of its blocks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,33 @@ class Options:
     include_preprocessing: bool
 
 
+class Form:
+    """Makes the layers of a block as the block says.
+
+    Args:
+        place: Of the block in the network.
+    """
+
+    def __init__(self, place: int) -> None:
+        self.place = place
+
+    def expanded(self, x: Any) -> Any:
+        """Return the channels inside the block."""
+        return x
+
+    def squeezed(self, x: Any) -> Any:
+        """Return the channels between squeeze and excitation."""
+        return x
+
+    def depthwise(self, x: Any, kernel: int, stride: int) -> Any:
+        """Return the depthwise convolution."""
+        return keras.layers.DepthwiseConv2D(kernel, strides=stride, padding="same", use_bias=False)(x)
+
+    def residual(self, shortcut: Any, x: Any) -> Any:
+        """Return what the block gives out."""
+        return keras.layers.Add()([shortcut, x])
+
+
 def build_network(
     network: Network,
     width: float,
@@ -57,6 +85,8 @@ def build_network(
     options: Options,
     input_shape: tuple[int, ...],
     classes: int,
+    form_of: Callable[[int], Form] = Form,
+    *more_inputs: Any,
 ) -> keras.Model:
     """Return the model of a network; with the stem and the head, it is that of `keras.applications`.
 
@@ -67,6 +97,8 @@ def build_network(
         options: What all networks share.
         input_shape: The shape of an image.
         classes: How many.
+        form_of: Called with a block's place, from 0: what its layers are made by.
+        *more_inputs: Of the model, beside the images.
     """
     momentum = options.batch_norm_momentum
     x = inputs = keras.Input(input_shape)
@@ -76,8 +108,8 @@ def build_network(
         x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(x)
     stem, *strides = _strides(network, options, tuple(x.shape[1:]))
     x = conv_norm(x, _STEM_FILTERS, 3, momentum, "hard_swish", stem)
-    for block, stride in zip(network.blocks, strides, strict=True):
-        x = _block(x, block, stride, width, momentum)
+    for i, (block, stride) in enumerate(zip(network.blocks, strides, strict=True)):
+        x = _block(x, block, stride, width, momentum, form_of(i))
     x = conv_norm(x, rounded(channels(x) * 6), 1, momentum, "hard_swish")
     features = rounded(network.features * width) if width > 1 else network.features
     x = keras.layers.GlobalAveragePooling2D(keepdims=True)(x)
@@ -87,7 +119,12 @@ def build_network(
     x = keras.layers.Flatten()(keras.layers.Conv2D(classes, 1)(x))
     if options.classifier_activation is not None:
         x = keras.layers.Activation(options.classifier_activation)(x)
-    return keras.Model(inputs, x)
+    return keras.Model([inputs, *more_inputs] if more_inputs else inputs, x)
+
+
+def squeezed(filters: int) -> int:
+    """Return how many channels squeeze and excitation leaves of a block's."""
+    return rounded(filters / 4)
 
 
 def rounded(filters: float) -> int:
@@ -101,21 +138,21 @@ def _strides(network: Network, options: Options, input_shape: tuple[int, ...]) -
     return fitting_strides(strides, input_shape) if options.strides == "auto" else strides
 
 
-def _block(x: Any, block: Block, stride: int, width: float, momentum: float) -> Any:
+def _block(x: Any, block: Block, stride: int, width: float, momentum: float, form: Form) -> Any:
     shortcut, filters = x, rounded(block.filters * width)
     expanded = rounded(channels(x) * block.expansion)
     if block.expansion != 1:
-        x = conv_norm(x, expanded, 1, momentum, block.activation)
-    x = keras.layers.DepthwiseConv2D(block.kernel, strides=stride, padding="same", use_bias=False)(x)
-    x = batch_norm(x, momentum, block.activation)
+        x = form.expanded(conv_norm(x, expanded, 1, momentum, block.activation))
+    x = form.depthwise(x, block.kernel, stride)
+    x = form.expanded(batch_norm(x, momentum, block.activation))
     if block.squeeze:
-        x = _squeeze_excite(x, expanded)
+        x = _squeeze_excite(x, expanded, form)
     x = conv_norm(x, filters, 1, momentum)
-    return keras.layers.Add()([shortcut, x]) if stride == 1 and channels(shortcut) == filters else x
+    return form.residual(shortcut, x) if stride == 1 and channels(shortcut) == filters else x
 
 
-def _squeeze_excite(x: Any, filters: int) -> Any:
+def _squeeze_excite(x: Any, filters: int, form: Form) -> Any:
     weights = keras.layers.GlobalAveragePooling2D(keepdims=True)(x)
-    weights = keras.layers.Conv2D(rounded(filters / 4), 1, activation="relu")(weights)
+    weights = form.squeezed(keras.layers.Conv2D(squeezed(filters), 1, activation="relu")(weights))
     weights = keras.layers.Conv2D(filters, 1, activation="hard_sigmoid")(weights)
     return keras.layers.Multiply()([x, weights])

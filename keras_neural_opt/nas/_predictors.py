@@ -4,16 +4,18 @@ from typing import Any
 
 from keras_neural_opt.hpo._halving import SuccessiveHalving
 from keras_neural_opt.hpo._space import SearchSpace
-from keras_neural_opt.nas._screens import Screen, Surrogate, ZeroCost
+from keras_neural_opt.nas._screens import Screen, Surrogate, WeightSharing, ZeroCost
+from keras_neural_opt.nas._shared_weights import SharedWeights
 
 # What pauses trainings.
 _PRUNERS = {"auto": SuccessiveHalving, "early_stopping": SuccessiveHalving}
 # What discards networks before a training.
 _SCREENS: dict[str, type[Screen]] = {each.name: each for each in (ZeroCost, Surrogate)}
+_SHARED = WeightSharing.name
 
-PREDICTORS = (*_PRUNERS, *_SCREENS, "none")
+PREDICTORS = (*_PRUNERS, *_SCREENS, _SHARED, "none")
 # Those that say of one number what it will come to.
-OF_ONE_OBJECTIVE = ("early_stopping", *_SCREENS)
+OF_ONE_OBJECTIVE = ("early_stopping", *_SCREENS, _SHARED)
 
 
 def pruner_of(predictor: str, objectives: int, time_limit: float | None) -> Any:
@@ -26,6 +28,13 @@ def pruner_of(predictor: str, objectives: int, time_limit: float | None) -> Any:
     return _PRUNERS[predictor]()
 
 
-def screen_of(predictor: str, space: SearchSpace) -> Screen | None:
+def shares_weights(predictor: str, strategy: str) -> bool:
+    """Whether a predictor or a strategy needs weights that all networks share."""
+    return predictor == _SHARED or strategy == "one_shot"
+
+
+def screen_of(predictor: str, space: SearchSpace, shared: SharedWeights | None) -> Screen | None:
     """Return what discards networks of a space, or None."""
+    if predictor == _SHARED and shared is not None:
+        return WeightSharing(space, shared)
     return _SCREENS[predictor](space) if predictor in _SCREENS else None

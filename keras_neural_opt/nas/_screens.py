@@ -16,6 +16,7 @@ from keras_neural_opt.nas._codes import Codes
 from keras_neural_opt.nas._finished import Finished, finished
 from keras_neural_opt.nas._genes import Genotype
 from keras_neural_opt.nas._measures import measured
+from keras_neural_opt.nas._shared_weights import SharedWeights
 from keras_neural_opt.nas._zero_cost import zero_cost
 
 # So many networks are trained before one is discarded: where nothing is known, nothing is the worst.
@@ -35,8 +36,14 @@ class Screen:
     def __init__(self, space: SearchSpace) -> None:
         self.space = space
 
-    def scores(self, model: Any, batch: Any, loss: Any) -> dict[str, float]:
-        """Return what the network itself says, for the record of the trial."""
+    def scores(self, genotype: Genotype, model: Any, batch: Any) -> dict[str, float]:
+        """Return what is measured of the network, for the record of the trial.
+
+        Args:
+            genotype: Its genes.
+            model: The network, compiled.
+            batch: Inputs and labels.
+        """
         return {}
 
     def reason(self, study: Study, trial: FrozenTrial, genotype: Genotype, scores: Mapping[str, float]) -> str | None:
@@ -63,9 +70,9 @@ class ZeroCost(Screen):
 
     name = "zero_cost"
 
-    def scores(self, model: Any, batch: Any, loss: Any) -> dict[str, float]:
+    def scores(self, genotype: Genotype, model: Any, batch: Any) -> dict[str, float]:
         """Return what the gradients on a batch say, and the size."""
-        return {**zero_cost(model, *batch, loss), **measured(model, ("params", "flops"))}
+        return {**zero_cost(model, batch[0], batch[1], model.loss), **measured(model, ("params", "flops"))}
 
     def expected(self, known: Finished, genotype: Genotype, scores: Mapping[str, float]) -> Array:
         """Return mean ranks."""
@@ -86,6 +93,29 @@ class Surrogate(Screen):
         x = codes([*known.genotypes, genotype])
         process = fitted(x[:-1], warped(known.table[:, 0]), np.ones(len(self.space), bool), codes.priors)
         return process.predict(x)[0]
+
+
+class WeightSharing(Screen):
+    """The loss of a network with its part of the weights that all share.
+
+    Args:
+        space: The genes.
+        shared: The weights.
+    """
+
+    name = "weight_sharing"
+
+    def __init__(self, space: SearchSpace, shared: SharedWeights) -> None:
+        super().__init__(space)
+        self._shared = shared
+
+    def scores(self, genotype: Genotype, model: Any, batch: Any) -> dict[str, float]:
+        """Return the loss with shared weights."""
+        return {"shared_loss": self._shared.loss(genotype)}
+
+    def expected(self, known: Finished, genotype: Genotype, scores: Mapping[str, float]) -> Array:
+        """Return these losses."""
+        return np.array([each["shared_loss"] for each in (*known.known, scores)])
 
 
 def _agrees(a: Array, b: Array) -> bool:

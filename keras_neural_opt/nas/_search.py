@@ -2,8 +2,10 @@
 
 import dataclasses
 import inspect
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from keras_neural_opt.hpo._objectives import objectives_of
@@ -15,10 +17,12 @@ from keras_neural_opt.nas._architecture_space import SearchSpace
 from keras_neural_opt.nas._fitting import fitting
 from keras_neural_opt.nas._genotype_sampler import GenotypeSampler
 from keras_neural_opt.nas._joint import on_levels
-from keras_neural_opt.nas._predictors import pruner_of, screen_of
+from keras_neural_opt.nas._measures import measured
+from keras_neural_opt.nas._predictors import pruner_of, screen_of, shares_weights
 from keras_neural_opt.nas._result import ArchitectureSearchResult
 from keras_neural_opt.nas._searched_architecture import SearchedArchitecture
 from keras_neural_opt.nas._settings import ArchitectureSearchConfig, known_directions
+from keras_neural_opt.nas._shared_weights import SharedWeights
 from keras_neural_opt.nas._spaces import SPACES
 from keras_neural_opt.nas._strategies import STRATEGIES
 from keras_neural_opt.nas._task import Task, task_of, with_held_out
@@ -43,14 +47,18 @@ def search(training_data: Any, validation_data: Any, config: ArchitectureSearchC
     names = [each.name for each in objectives_of(objective)]
     constraints = {**(config.constraints or {}), **{name: ("<=", limit) for name, limit in config.limits.items()}}
     varied = Hyperparameters([*space.genes, *on_levels(config.joint)])
+    shared = _shared(space, task, data, config)
+    # Its time takes longer to measure than its loss.
+    quick = {name: limit for name, limit in config.limits.items() if name != "latency_ms"}
+    judge = None if shared is None else partial(_loss_within, quick, task, shared)
     options = {**{name: getattr(config, name) for name in _OF_FIT}, "initial_weights": None, "folds": None}
     tuner = ArchitectureTuner(
         SearchedArchitecture(space, task, config.limits, [*names, *constraints], data, varied, options),
         objective,
         config.population_size * config.generations,
-        sampler=partial(_strategy, config.search_strategy, config.population_size),
+        sampler=partial(_strategy, config.search_strategy, config.population_size, judge),
         inherits=config.inherit_weights,
-        screen=screen_of(config.performance_predictor, varied),
+        screen=screen_of(config.performance_predictor, varied, shared),
         pruner=pruner_of(config.performance_predictor, len(names), config.time_limit),
         hyperparameters=varied,
         patience=config.early_stopping_patience,
@@ -76,10 +84,37 @@ def _check_genes(space: SearchSpace) -> None:
         )
 
 
-def _strategy(name: str, population: int, seed: int, space: Hyperparameters) -> GenotypeSampler:
+def _strategy(name: str, population: int, judge: Any, seed: int, space: Hyperparameters) -> GenotypeSampler:
     cls = STRATEGIES[name]
-    options = {"population": population} if "population" in inspect.signature(cls).parameters else {}
-    return cls(space, seed, **options)
+    possible, taken = {"population": population, "evaluate": judge}, inspect.signature(cls).parameters
+    return cls(space, seed, **{option: value for option, value in possible.items() if option in taken})
+
+
+def _shared(space: SearchSpace, task: Task, data: Data, config: ArchitectureSearchConfig) -> SharedWeights | None:
+    """Return the weights that all networks share, which are trained when they are first asked for, or None."""
+    if not shares_weights(config.performance_predictor, config.search_strategy):
+        return None
+    space.elastic(task.input_shape, task.outputs)  # Raises now what it would later.
+    return SharedWeights(
+        space,
+        task,
+        data,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        loss=task.loss,
+        seed=config.seed,
+        folder=Path("." if config.directory is None else config.directory) / config.project_name,
+        verbose=config.verbose,
+    )
+
+
+def _loss_within(limits: Mapping[str, float], task: Task, shared: SharedWeights, genotype: Mapping[str, Any]) -> float:
+    """Return the loss of a network with shared weights, or infinity where it breaks a limit."""
+    if limits:
+        known = measured(shared.space.build(genotype, task.input_shape, task.outputs), limits)
+        if any(known[name] > limit for name, limit in limits.items()):
+            return math.inf
+    return shared.loss(genotype)
 
 
 def _task(data: Data, config: ArchitectureSearchConfig) -> Task:

@@ -70,7 +70,8 @@ class SearchedArchitecture(Searched):
             raise RefusedTrialError(", ".join(broken), known)
 
     def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
-        """Train it."""
+        """Train it, unless it breaks a limit."""
+        self.measure(hp, model)
         known = {name: hp.measured[name] for name in self._measures}
         callbacks = [Measured(known), *kwargs.pop("callbacks", ())]
         return super().fit(hp, model, *args, callbacks=callbacks, **kwargs)

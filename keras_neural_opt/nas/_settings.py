@@ -91,12 +91,22 @@ class ArchitectureSearchConfig:
             )
         if self.joint is not None:
             Hyperparameters(self.joint)
+            if self.search_strategy == "one_shot":
+                raise ValueError(
+                    f"{OWNER}.joint must be None with 'one_shot', which ranks networks alone; received {self.joint!r}"
+                )
 
     def _check_predictor(self, objectives: int) -> None:
         if objectives > 1 and self.performance_predictor in OF_ONE_OBJECTIVE:
             raise ValueError(
                 f"{OWNER}.performance_predictor must be 'auto' or 'none' with several objectives, of which no network"
                 f" is the worst; received {self.performance_predictor!r}"
+            )
+
+        if objectives > 1 and self.search_strategy == "one_shot":
+            raise ValueError(
+                f"{OWNER}.search_strategy must be another than 'one_shot' with several objectives; received"
+                f" {objectives} of them"
             )
 
     @property

@@ -40,7 +40,7 @@ class ArchitectureTuner(OptunaTuner):
 
     def _discard_the_worst(self, screen: Screen, trial: Any, model: Any) -> None:
         hp, study = trial.hyperparameters, self.oracle.study
-        scores = screen.scores(model, self.hypermodel.batch(), model.loss)
+        scores = screen.scores(self.hypermodel.genotype(hp.values), model, self.hypermodel.batch())
         hp.measured.update(scores)
         stored = study.get_trials(deepcopy=False)[int(trial.trial_id)]
         reason = screen.reason(study, stored, self.oracle.space().values(stored.params), scores)

@@ -154,12 +154,12 @@ class Batches(keras.utils.PyDataset):
 
 def test_sizes_are_doubled_up_to_the_samples_or_the_maximum():
     model = dropout_model()
-    assert kno.find_batch_size(model, (X, Y)) == 64
-    assert kno.find_batch_size(model, (X, Y, np.ones(70)), minimum=3) == 48
+    assert kno.find_batch_size(model, (X, Y), minimum=16) == 64
+    assert kno.find_batch_size(model, (X, Y, np.ones(70)), minimum=12) == 48
     assert kno.find_batch_size(model, (X, Y), minimum=70) == 70
-    assert kno.find_batch_size(model, (X, Y), maximum=16) == 16
+    assert kno.find_batch_size(model, (X, Y), maximum=4) == 4
     # A batch of a dataset, over and over.
-    assert kno.find_batch_size(model, Batches(), maximum=200) == 128
+    assert kno.find_batch_size(model, Batches(), minimum=32, maximum=200) == 128
 
 
 def test_the_batch_has_that_many_samples():

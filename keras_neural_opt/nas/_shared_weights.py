@@ -1,0 +1,145 @@
+"""One training for all networks of a space: each is then judged with its part of the weights."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from rich.progress import track
+
+from keras_neural_opt.hpo._trial_weights import load_weights, save_weights
+from keras_neural_opt.nas._architecture_space import SearchSpace
+from keras_neural_opt.nas._elastic import ElasticNetwork
+from keras_neural_opt.nas._genes import sample
+from keras_neural_opt.nas._searched_architecture import jit_compile
+from keras_neural_opt.nas._task import Task
+from keras_neural_opt.optimizers import AdamW
+from keras_neural_opt.schedules import CosineAnnealing
+from keras_neural_opt.training._batch_norm import recalibrate_batch_norm
+from keras_neural_opt.training._data import Data, is_dataset
+
+FILE = "shared.weights.h5"
+_LEARNING_RATE = 3e-3
+_SANDWICH = 4  # networks of each step, as in Yu et al. (2020)
+_EXAMPLES = 512  # for the statistics of the batch norms
+
+
+class SharedWeights:
+    """The weights that the networks of a space share, trained when they are first asked for.
+
+    Each step adds up the gradients of the largest network, the smallest and random ones (the sandwich rule of Yu et
+    al., 2020). A network is judged after its batch norms were given statistics of their own: those of the training are
+    of all networks at once.
+
+    Args:
+        space: A space that has an elastic network.
+        task: What the networks are for.
+        data: Training and validation data.
+        epochs: Times that the training data are seen, by four networks each.
+        batch_size: Of data that are arrays.
+        loss: What is trained and judged by.
+        seed: Of what is random.
+        folder: Where the weights are kept.
+        verbose: Whether a bar is shown.
+
+    References:
+        - Yu et al., BigNAS: Scaling Up Neural Architecture Search with Big Single-Stage Models, 2020,
+          https://arxiv.org/abs/2003.11142
+        - Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, 2020,
+          https://arxiv.org/abs/1904.00420
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        task: Task,
+        data: Data,
+        *,
+        epochs: int,
+        batch_size: int,
+        loss: Any,
+        seed: int | None,
+        folder: Path,
+        verbose: int,
+    ) -> None:
+        self.space, self.task, self.data = space, task, data
+        self._epochs, self._batch_size, self._loss = epochs, batch_size, loss
+        self._seed, self._folder, self._verbose = seed or 0, folder, verbose
+        self._trained: ElasticNetwork | None = None
+        self._validation_steps = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process reads the weights, or trains the same.
+        return {**vars(self), "_trained": None}
+
+    def loss(self, genotype: Mapping[str, Any]) -> float:
+        """Return the validation loss of a network with its part of the weights."""
+        elastic = self._network()
+        numbers = np.array(elastic.numbers(genotype), "float32")
+        training = _with_numbers(self.data.training, self._batch_size, numbers)
+        recalibrate_batch_norm(elastic.model, training, steps=-(-_EXAMPLES // self._batch_size))
+        validation = _with_numbers(self.data.validation, self._batch_size, numbers)
+        steps = self._validation_steps = self._validation_steps or self._count(self.data.validation)
+        found = elastic.model.evaluate(validation, steps=steps, verbose=0, return_dict=True)["loss"]
+        return float(found) if np.isfinite(found) else float(np.finfo("float32").max)
+
+    def _network(self) -> ElasticNetwork:
+        if self._trained is None:
+            elastic = self.space.elastic(self.task.input_shape, self.task.outputs)
+            path = self._folder / FILE
+            if path.is_file():
+                load_weights(elastic.model, path)
+                self._compile(elastic, 1)
+            else:
+                self._train(elastic)
+                save_weights(elastic.model, path)
+            self._trained = elastic
+        return self._trained
+
+    def _compile(self, elastic: ElasticNetwork, steps: int) -> None:
+        optimizer = AdamW(CosineAnnealing(_LEARNING_RATE, steps), gradient_accumulation_steps=_SANDWICH)
+        elastic.model.compile(optimizer, self._loss, jit_compile=jit_compile())
+
+    def _train(self, elastic: ElasticNetwork) -> None:
+        rng = np.random.default_rng(self._seed)
+        steps = self._count(self.data.training, rng)
+        self._compile(elastic, steps * self._epochs)
+        for _ in track(range(self._epochs), "shared weights", disable=not self._verbose):
+            sandwiches = self._sandwiches(elastic, rng)
+            elastic.model.fit(sandwiches, steps_per_epoch=_SANDWICH * steps, shuffle=False, verbose=0)
+
+    def _count(self, part: Any, rng: np.random.Generator | None = None) -> int:
+        return sum(1 for _ in _batches(part, self._batch_size, rng))
+
+    def _sandwiches(self, elastic: ElasticNetwork, rng: np.random.Generator) -> Iterator[Any]:
+        for batch in _batches(self.data.training, self._batch_size, rng):
+            drawn = (sample(self.space.genes, rng) for _ in range(_SANDWICH - len(elastic.extremes)))
+            for genotype in [*elastic.extremes, *drawn]:
+                yield _joined(batch, np.array(elastic.numbers(genotype), "float32"))
+
+
+def _with_numbers(part: Any, batch_size: int, numbers: Any) -> Iterator[Any]:
+    for batch in _batches(part, batch_size):
+        yield _joined(batch, numbers)
+
+
+def _joined(batch: tuple[Any, ...], numbers: Any) -> tuple[Any, ...]:
+    x, *rest = batch
+    return ((x, np.tile(numbers, (len(x), 1))), *rest)
+
+
+def _batches(part: Any, batch_size: int, rng: np.random.Generator | None = None) -> Iterator[tuple[Any, ...]]:
+    """Yield inputs, labels and, where there are some, sample weights, as arrays."""
+    if is_dataset(part):
+        made = (part[i] for i in range(len(part))) if isinstance(part, keras.utils.PyDataset) else iter(part)
+        for batch in made:
+            yield tuple(keras.ops.convert_to_numpy(each) for each in batch)
+        return
+    arrays = [np.asarray(array) for array in part]
+    count = len(arrays[0])
+    order = np.arange(count) if rng is None else rng.permutation(count)
+    # Of a last batch that is smaller another program would be compiled.
+    end = count if rng is None or count < batch_size else count - count % batch_size
+    for i in range(0, end, batch_size):
+        yield tuple(array[order[i : i + batch_size]] for array in arrays)
