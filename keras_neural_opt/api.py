@@ -617,8 +617,9 @@ def create_nas_config(config: Any = None, /, **options: Any) -> Any:
             hyperparameters that are searched together with it, as `hpo.SearchSpace` takes them.
 
             How: `search_strategy` (`"auto"`): `"bayesian_evolution"`, which is the default, `"evolutionary"`,
-            `"local"`, `"nsga2"` or `"random"`; `performance_predictor` (`"auto"`: `"early_stopping"` for one
-            objective without a time limit): `"early_stopping"` or `"none"`; `inherit_weights` (False): whether a
+            `"local"`, `"nsga2"`, `"one_shot"` or `"random"`; `performance_predictor` (`"auto"`: `"early_stopping"` for
+            one objective without a time limit): `"early_stopping"`; `"zero_cost"`, `"surrogate"` or `"weight_sharing"`,
+            which discard the worst before a training; or `"none"`; `inherit_weights` (False): whether a
             network begins with the weights of the layers that it shares with its nearest relative; `seed` (None).
 
             How long: `population_size` (20) times `generations` (50) is how many networks are tried;

@@ -22,8 +22,8 @@ def choose_backend() -> str:
     return chosen
 
 
-# Most of a test's time is compilation, of programs that then run for milliseconds: the machine code need not be the best.
-# With 0 it would round otherwise: no multiplication and addition are one.
+# Most of a test's time is compilation, of programs that then run for milliseconds: the machine code need not be the
+# best. With 0 it would round otherwise: no multiplication and addition are one.
 QUICK_COMPILATION = "--xla_backend_optimization_level=1"
 
 

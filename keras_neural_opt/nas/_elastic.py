@@ -49,9 +49,11 @@ class FirstChannels(keras.layers.Layer):
         **kwargs: Those of `keras.layers.Layer`.
 
     Example:
+        >>> import keras
         >>> import keras_neural_opt as kno
-        >>> kno.nas.FirstChannels()([[[3.0, 4.0, 5.0]], [[2.0]]]).tolist()
-        [[3.0, 4.0, 0.0]]
+        >>> kept = kno.nas.FirstChannels()([keras.ops.ones((1, 3)), keras.ops.array([[2.0]])])
+        >>> keras.ops.convert_to_numpy(kept).tolist()
+        [[1.0, 1.0, 0.0]]
     """
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
@@ -60,7 +62,7 @@ class FirstChannels(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Return the channels."""
-        x, count = (keras.ops.convert_to_tensor(each) for each in inputs)
+        x, count = inputs
         shape = [1] * len(x.shape)
         shape[self.axis] = x.shape[self.axis]
         places = keras.ops.reshape(keras.ops.arange(x.shape[self.axis], dtype=count.dtype), shape)

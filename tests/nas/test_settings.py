@@ -36,7 +36,22 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"objective": ["flops", "flops"]}, r"objective must have each objective once"),
     (
         {"objective": ["val_loss", "flops"], "performance_predictor": "early_stopping"},
-        r"performance_predictor must be another than 'early_stopping' with several objectives",
+        r"performance_predictor must be 'auto' or 'none' with several objectives",
+    ),
+    *(
+        (
+            {"objective": ["val_loss", "flops"], "performance_predictor": predictor},
+            rf"performance_predictor must be .* with several objectives, .*; received '{predictor}'",
+        )
+        for predictor in ("zero_cost", "surrogate", "weight_sharing")
+    ),
+    (
+        {"objective": ["val_loss", "flops"], "search_strategy": "one_shot"},
+        r"search_strategy must be another than 'one_shot' with several objectives; received 2 of them",
+    ),
+    (
+        {"joint": [("learning_rate", "log_uniform", 1e-4, 1e-1)], "search_strategy": "one_shot"},
+        r"joint must be None with 'one_shot', which ranks networks alone",
     ),
     ({"max_params": 0}, r"max_params must be None or a number > 0; received 0"),
     ({"max_params": "5M"}, r"max_params must be None or a number > 0; received '5M'"),

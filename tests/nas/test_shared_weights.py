@@ -132,6 +132,11 @@ def test_one_shot_finds_the_best_in_few_evaluations() -> None:
     study.optimize(lambda trial: sum(trial.suggest_categorical(f"g{i}", ["a", "b", "c"]) != "c" for i in range(8)), 5)
     values = [trial.value for trial in study.trials]
     assert values == [0.0, 1.0, 1.0, 1.0, 1.0]
+    again = optuna.create_study(sampler=OneShot(space, 0, evaluate=evaluate, n_evaluations=250))
+    again.add_trials(study.trials[:3])
+    again.optimize(lambda trial: sum(trial.suggest_categorical(f"g{i}", ["a", "b", "c"]) != "c" for i in range(8)), 2)
+    assert [trial.params for trial in again.trials] == [trial.params for trial in study.trials]
+    del asked[250:]
     # Of 6,561, each once.
     assert len(asked) == len(set(asked)) == 250
 

@@ -31,7 +31,8 @@ CELL = SearchSpace(
     ]
 )
 NETWORKS = 3 + 9 + 9 * (1 + 2 + 2)  # of CELL
-NAMES = [name for name in STRATEGIES if name != "auto"]
+# `one_shot` learns nothing from trials: test_shared_weights.py
+NAMES = [name for name in STRATEGIES if name not in ("auto", "one_shot")]
 MINIMIZE = ["minimize"]
 
 
