@@ -168,6 +168,7 @@ def test_a_search_that_is_called_again_is_continued(tmp_path: Path) -> None:
         search(line(), tmp_path, [("learning_rate", "uniform", 0.1, 0.2)])
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize("method", ["asha", "hyperband", "bohb", "grid", "auto", "bayesian", "tpe", "cma_es", "qmc"])
 def test_every_method_searches(method: str, tmp_path: Path) -> None:
     space = [("learning_rate", "categorical", [0.1, 0.2])] if method == "grid" else [RATE]

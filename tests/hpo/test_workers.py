@@ -65,6 +65,7 @@ class Slow(kt.HyperModel):
 """
 
 
+@pytest.mark.backend_free
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_no_worker_outlives_its_parent(number: int, status: int, tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def test_early_stopping_ranks_only_what_was_trained_whole(tmp_path: Path) -> Non
     assert sum(len(trial.history["val_loss"]) for trial in result.trials if trial.state == "paused") == 9
 
 
+@pytest.mark.backend_free
 def test_what_breaks_a_limit_is_not_trained_and_the_search_goes_on(tmp_path: Path) -> None:
     result = searched(tmp_path, performance_predictor="none", max_params=100, generations=4)
     refused = [trial for trial in result.trials if trial.state == "refused"]
@@ -72,6 +73,7 @@ def test_what_breaks_a_limit_is_not_trained_and_the_search_goes_on(tmp_path: Pat
     assert all(trial.history["params"][0] <= 100 for trial in kept)
 
 
+@pytest.mark.backend_free
 def test_paused_networks_that_keep_the_limits_do_not_count_as_breaking_them(tmp_path: Path) -> None:
     result = searched(tmp_path, max_params=100, generations=4, epochs=3)
     paused = [t for t in result.study.trials if t.user_attrs.get("kno:reason") == "paused"]
@@ -81,6 +83,7 @@ def test_paused_networks_that_keep_the_limits_do_not_count_as_breaking_them(tmp_
         assert trial.constraints == {"params": count.count_params() - 100.0}
 
 
+@pytest.mark.backend_free
 def test_a_network_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The time of each prediction is another, and here ever longer.
     times = iter(range(1, 1000))
@@ -90,6 +93,7 @@ def test_a_network_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert {trial.state for trial in result.trials} == {"paused", "completed"}
 
 
+@pytest.mark.backend_free
 def test_where_the_best_comes_to_nothing_the_next_goes_on(tmp_path: Path) -> None:
     begun = []
 
@@ -120,6 +124,7 @@ def test_constraints_of_measures_are_measured(tmp_path: Path) -> None:
         _ = result.best_architecture
 
 
+@pytest.mark.backend_free
 def test_the_network_to_be_expected_most_of_is_one_that_was_trained(tmp_path: Path) -> None:
     result = searched(tmp_path, performance_predictor="none")
     assert result.recommended_architecture.genotype in genotypes(result)
@@ -165,6 +170,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_made(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.backend_free
 def test_a_front_of_error_and_size(tmp_path: Path) -> None:
     result = searched(tmp_path, objective=["val_accuracy", "flops"], generations=4)
     assert {trial.state for trial in result.trials} == {"completed"}
@@ -193,6 +199,7 @@ def test_several_processes_search_together(tmp_path: Path) -> None:
     assert len({tuple(each.items()) for each in genotypes(result)}) == 9
 
 
+@pytest.mark.backend_free
 def test_hyperparameters_are_searched_with_it(tmp_path: Path) -> None:
     joint = [("learning_rate", "log_uniform", 1e-4, 1e-1), ("batch_size", "categorical", [16, 32])]
     result = searched(tmp_path, joint=joint, performance_predictor="none")
@@ -247,6 +254,7 @@ def test_a_regression_ends_in_numbers(tmp_path: Path) -> None:
     assert result.oracle.objectives[0].name == "val_loss"
 
 
+@pytest.mark.backend_free
 def test_the_pictures_and_the_report(tmp_path: Path) -> None:
     result = searched(tmp_path, performance_predictor="none")
     above, below = result.plot.architecture().axes
