@@ -5,7 +5,9 @@ from keras_neural_opt.benchmarks._batch_norm_decay import batch_norm_decay
 from keras_neural_opt.benchmarks._batch_norm_decay_figure import batch_norm_decay_figure
 from keras_neural_opt.benchmarks._dropout import dropout
 from keras_neural_opt.benchmarks._dropout_figure import dropout_figure
+from keras_neural_opt.benchmarks._early_stopping import early_stopping
 from keras_neural_opt.benchmarks._fit import fit
+from keras_neural_opt.benchmarks._learning_curves import record_learning_curves
 from keras_neural_opt.benchmarks._range_test import range_test
 from keras_neural_opt.benchmarks._range_test_figure import range_test_figure
 from keras_neural_opt.benchmarks._record import environment, write_record
@@ -30,12 +32,14 @@ __all__ = [
     "batch_size_figure",
     "dropout",
     "dropout_figure",
+    "early_stopping",
     "environment",
     "fit",
     "losses",
     "range_test",
     "range_test_figure",
     "ranked",
+    "record_learning_curves",
     "samplers",
     "schedules",
     "search_budget",

@@ -9,6 +9,8 @@ from keras_neural_opt.cli import (
     _bench_architectures,
     _bench_batch_norm,
     _bench_dropout,
+    _bench_early_stopping,
+    _bench_learning_curves,
     _bench_range_test,
     _bench_samplers,
     _bench_search_budget,
@@ -24,20 +26,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=[
             *("step", "fit", "train", "range-test", "batch-norm", "dropout", "samplers"),
             *("wrappers", "transforms", "schedules", "sparse-rows", "search-budget", "search-faults"),
-            "architectures",
+            *("architectures", "learning-curves", "early-stopping"),
         ],
         help="step: one step against the backend's best peers; fit: an epoch of model.fit against Keras' Adam;"
         " train: steps and time to a target on real tasks, on jax; range-test: what find_learning_rate suggests,"
         " against the best of a grid; batch-norm: what weight decay does under batch norms; dropout: what dropout that"
         " is trained finds on MNIST; samplers: what searches find in fifty trials; wrappers, transforms, schedules:"
-        " whatX",
+        " what they add; sparse-rows: an embedding's update, on tensorflow; search-budget: what searches find in so"
+        " many epochs; search-faults: searches whose workers are killed, and what a search costs; architectures: what"
+        " architecture searches find; early-stopping: the same where few networks are trained whole, looked up in the"
+        " table that learning-curves records",
     )
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds; default %(default)s")
     parser.add_argument("--threads", type=int, help="processors to use; default all")
     parser.add_argument(
         "--out",
         type=Path,
-        help="write the figures to this JSON file; train, range-test, batch-norm, dropout: into this folder",
+        help="write the figures to this JSON file; train, range-test, batch-norm, dropout, learning-curves: into this"
+        " folder",
     )
     parser.add_argument("--picture", type=Path, help="step: write a picture to this SVG file")
     parser.add_argument("--optimizer", action="append", default=[], help="step, train: which, repeatable; default all")
@@ -82,6 +88,8 @@ def run(options: argparse.Namespace) -> None:
         "dropout": _bench_dropout,
         "samplers": _bench_samplers,
         "architectures": _bench_architectures,
+        "learning-curves": _bench_learning_curves,
+        "early-stopping": _bench_early_stopping,
         "search-budget": _bench_search_budget,
         "search-faults": _bench_search_faults,
     }

@@ -106,8 +106,7 @@ class SearchSpace:
             ValueError: The genotype is not of this space, or an argument breaks its rule.
         """
         checked = self.check(genotype)
-        by_name = {gene.name: gene for gene in self.genes if gene.objects is not None}
-        values = {name: by_name[name].object(v) if name in by_name else v for name, v in checked.items()}
+        values = self._values(checked)
         if self._arguments == 1:
             model = self._build(values)
         else:
@@ -134,7 +133,15 @@ class SearchSpace:
                 " cell; received None"
             )
         elastic = self._elastic(given["input_shape"], given["classes"])
-        return replace(elastic, extremes=[canonical(self.genes, genotype) for genotype in elastic.extremes])
+        return replace(
+            elastic,
+            numbers=lambda genotype: elastic.numbers(self._values(genotype)),
+            extremes=[canonical(self.genes, genotype) for genotype in elastic.extremes],
+        )
+
+    def _values(self, genotype: Mapping[str, Any]) -> dict[str, Any]:
+        by_name = {gene.name: gene for gene in self.genes if gene.objects is not None}
+        return {name: by_name[name].object(v) if name in by_name else v for name, v in genotype.items()}
 
 
 def shape(value: Any) -> Argument:

@@ -16,7 +16,8 @@ class ElasticNetwork:
 
     Args:
         model: A model of two inputs: the data, and a row of numbers for each example.
-        numbers: The numbers of a genotype. All examples of a batch have the same.
+        numbers: A function that returns the numbers of a genotype, which it gets as `build` does. All examples of a
+            batch have the same.
         extremes: Genotypes that each step trains, such as the largest and the smallest network; genes that do not count
             may be there. Defaults to none.
 
@@ -57,7 +58,8 @@ class FirstChannels(keras.layers.Layer):
     """
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        # Half precision rounds counts.
+        super().__init__(**{"autocast": False, **kwargs})
         self.axis = axis
 
     def call(self, inputs: Any) -> Any:
@@ -83,7 +85,7 @@ class ElasticDepthwiseConv2D(keras.layers.Layer):
     """
 
     def __init__(self, kernel_size: int, strides: int = 1, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{"autocast": False, **kwargs})
         self.kernel_size, self.strides = kernel_size, strides
 
     def build(self, input_shape: Any) -> None:
@@ -99,7 +101,7 @@ class ElasticDepthwiseConv2D(keras.layers.Layer):
         farthest = np.maximum(away[:, None], away[None])[:, :, None, None].astype("float32")
         kept = keras.ops.convert_to_tensor(farthest) < size[0, 0] / 2
         kernel = self.kernel * keras.ops.cast(kept, self.kernel.dtype)
-        return keras.ops.depthwise_conv(x, kernel, strides=self.strides, padding="same")
+        return keras.ops.depthwise_conv(x, keras.ops.cast(kernel, x.dtype), strides=self.strides, padding="same")
 
 
 class Present(keras.layers.Layer):
@@ -111,8 +113,7 @@ class Present(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         """Return one of both."""
         x, otherwise, number = inputs
-        present = keras.ops.cast(keras.ops.reshape(number, (-1, *[1] * (len(x.shape) - 1))) > 0, x.dtype)
-        return present * x + (1.0 - present) * otherwise
+        return keras.ops.where(keras.ops.reshape(number, (-1, *[1] * (len(x.shape) - 1))) > 0, x, otherwise)
 
 
 class Numbers:

@@ -1,6 +1,6 @@
 """What a study knows of genotypes: what was tried, and what came of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,9 +38,9 @@ class Finished:
     running: Sequence[Genotype]
     known: Sequence[Mapping[str, float]]
 
-    def trained(self) -> "Finished":
-        """Return what is known of the trials that came to something."""
-        kept = [i for i, came_to_something in enumerate(self.succeeded) if came_to_something]
+    def trained(self, scores: Iterable[str]) -> "Finished":
+        """Return what is known of the trials that came to something, of those that have such scores."""
+        kept = [i for i, known in enumerate(self.known) if self.succeeded[i] and set(scores) <= known.keys()]
         return replace(
             self,
             genotypes=[self.genotypes[i] for i in kept],

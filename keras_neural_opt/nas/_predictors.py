@@ -7,25 +7,26 @@ from keras_neural_opt.hpo._space import SearchSpace
 from keras_neural_opt.nas._screens import Screen, Surrogate, WeightSharing, ZeroCost
 from keras_neural_opt.nas._shared_weights import SharedWeights
 
-# What pauses trainings.
-_PRUNERS = {"auto": SuccessiveHalving, "early_stopping": SuccessiveHalving}
+# Those that pause trainings: first after this part of a whole one.
+_PAUSING = ("auto", "early_stopping")
+_FIRST_PART = 9
 # What discards networks before a training.
 _SCREENS: dict[str, type[Screen]] = {each.name: each for each in (ZeroCost, Surrogate)}
 _SHARED = WeightSharing.name
 
-PREDICTORS = (*_PRUNERS, *_SCREENS, _SHARED, "none")
+PREDICTORS = (*_PAUSING, *_SCREENS, _SHARED, "none")
 # Those that say of one number what it will come to.
 OF_ONE_OBJECTIVE = ("early_stopping", *_SCREENS, _SHARED)
 
 
-def pruner_of(predictor: str, objectives: int, time_limit: float | None) -> Any:
+def pruner_of(predictor: str, objectives: int, time_limit: float | None, epochs: int) -> Any:
     """Return the pruner of a performance predictor, as `OptunaOracle` takes it, or None.
 
     Where the time may be up before a training is whole, `auto` trains each network whole.
     """
-    if predictor not in _PRUNERS or (predictor == "auto" and (objectives > 1 or time_limit is not None)):
+    if predictor not in _PAUSING or (predictor == "auto" and (objectives > 1 or time_limit is not None)):
         return None
-    return _PRUNERS[predictor]()
+    return SuccessiveHalving(min_epochs=max(1, epochs // _FIRST_PART))
 
 
 def shares_weights(predictor: str, strategy: str) -> bool:

@@ -48,7 +48,7 @@ class Screen:
 
     def reason(self, study: Study, trial: FrozenTrial, genotype: Genotype, scores: Mapping[str, float]) -> str | None:
         """Return why a network is not worth a training, or None."""
-        known = finished(study, self.space, but=trial).trained()
+        known = finished(study, self.space, but=trial).trained(scores)
         if len(known.genotypes) < _TRAINED:
             return None
         *others, own = self.expected(known, genotype, scores)
@@ -114,8 +114,9 @@ class WeightSharing(Screen):
         return {"shared_loss": self._shared.loss(genotype)}
 
     def expected(self, known: Finished, genotype: Genotype, scores: Mapping[str, float]) -> Array:
-        """Return these losses."""
-        return np.array([each["shared_loss"] for each in (*known.known, scores)])
+        """Return these losses, which have no voice where they rank the trained networks the wrong way round."""
+        shared = np.array([each["shared_loss"] for each in (*known.known, scores)])
+        return shared if _agrees(shared[:-1], known.table[:, 0]) else np.zeros(len(shared))
 
 
 def _agrees(a: Array, b: Array) -> bool:

@@ -2,8 +2,7 @@
 
 import dataclasses
 import inspect
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,11 @@ from keras_neural_opt.nas._architecture_space import SearchSpace
 from keras_neural_opt.nas._fitting import fitting
 from keras_neural_opt.nas._genotype_sampler import GenotypeSampler
 from keras_neural_opt.nas._joint import on_levels
-from keras_neural_opt.nas._measures import measured
 from keras_neural_opt.nas._predictors import pruner_of, screen_of, shares_weights
 from keras_neural_opt.nas._result import ArchitectureSearchResult
 from keras_neural_opt.nas._searched_architecture import SearchedArchitecture
 from keras_neural_opt.nas._settings import ArchitectureSearchConfig, known_directions
-from keras_neural_opt.nas._shared_weights import SharedWeights
+from keras_neural_opt.nas._shared_weights import LossWithin, SharedWeights
 from keras_neural_opt.nas._spaces import SPACES
 from keras_neural_opt.nas._strategies import STRATEGIES
 from keras_neural_opt.nas._task import Task, task_of, with_held_out
@@ -50,7 +48,7 @@ def search(training_data: Any, validation_data: Any, config: ArchitectureSearchC
     shared = _shared(space, task, data, config)
     # Its time takes longer to measure than its loss.
     quick = {name: limit for name, limit in config.limits.items() if name != "latency_ms"}
-    judge = None if shared is None else partial(_loss_within, quick, task, shared)
+    judge = None if shared is None else LossWithin(shared, quick)
     options = {**{name: getattr(config, name) for name in _OF_FIT}, "initial_weights": None, "folds": None}
     tuner = ArchitectureTuner(
         SearchedArchitecture(space, task, config.limits, [*names, *constraints], data, varied, options),
@@ -59,7 +57,7 @@ def search(training_data: Any, validation_data: Any, config: ArchitectureSearchC
         sampler=partial(_strategy, config.search_strategy, config.population_size, judge),
         inherits=config.inherit_weights,
         screen=screen_of(config.performance_predictor, varied, shared),
-        pruner=pruner_of(config.performance_predictor, len(names), config.time_limit),
+        pruner=pruner_of(config.performance_predictor, len(names), config.time_limit, config.epochs),
         hyperparameters=varied,
         patience=config.early_stopping_patience,
         constraints=constraints,
@@ -71,6 +69,8 @@ def search(training_data: Any, validation_data: Any, config: ArchitectureSearchC
         project_name=config.project_name,
         overwrite=config.overwrite,
     )
+    if shared is not None:
+        shared.train()
     tuner.search(callbacks=list(config.callbacks), workers=config.workers, verbose=config.verbose)
     return ArchitectureSearchResult(tuner)
 
@@ -91,7 +91,7 @@ def _strategy(name: str, population: int, judge: Any, seed: int, space: Hyperpar
 
 
 def _shared(space: SearchSpace, task: Task, data: Data, config: ArchitectureSearchConfig) -> SharedWeights | None:
-    """Return the weights that all networks share, which are trained when they are first asked for, or None."""
+    """Return the weights that all networks share, as yet untrained, or None."""
     if not shares_weights(config.performance_predictor, config.search_strategy):
         return None
     space.elastic(task.input_shape, task.outputs)  # Raises now what it would later.
@@ -101,20 +101,10 @@ def _shared(space: SearchSpace, task: Task, data: Data, config: ArchitectureSear
         data,
         epochs=config.epochs,
         batch_size=config.batch_size,
-        loss=task.loss,
         seed=config.seed,
         folder=Path("." if config.directory is None else config.directory) / config.project_name,
         verbose=config.verbose,
     )
-
-
-def _loss_within(limits: Mapping[str, float], task: Task, shared: SharedWeights, genotype: Mapping[str, Any]) -> float:
-    """Return the loss of a network with shared weights, or infinity where it breaks a limit."""
-    if limits:
-        known = measured(shared.space.build(genotype, task.input_shape, task.outputs), limits)
-        if any(known[name] > limit for name, limit in limits.items()):
-            return math.inf
-    return shared.loss(genotype)
 
 
 def _task(data: Data, config: ArchitectureSearchConfig) -> Task:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_neural_opt.hpo._refused import RefusedTrialError
 from keras_neural_opt.hpo._searched import Searched
@@ -35,6 +36,7 @@ class SearchedArchitecture(Searched):
     ) -> None:
         super().__init__(*args)
         self.architectures, self.task, self.limits = architectures, task, limits
+        self._batch: tuple[Any, Any] | None = None
         self._measures = [name for name in MEASURES if name in limits or name in wanted]
 
     def genotype(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,9 +79,13 @@ class SearchedArchitecture(Searched):
         return super().fit(hp, model, *args, callbacks=callbacks, **kwargs)
 
     def batch(self) -> tuple[Any, Any]:
-        """Return the first inputs of the training data, and their labels."""
-        x, y = example(self.data.training)
-        return x[:_EXAMPLES], y[:_EXAMPLES]
+        """Return some inputs of the training data, and their labels, for all networks the same."""
+        if self._batch is None:
+            x, y = (keras.ops.convert_to_numpy(each) for each in example(self.data.training))
+            # Labels may be in order.
+            rows = np.sort(np.random.default_rng(0).permutation(len(x))[:_EXAMPLES])
+            self._batch = x[rows], y[rows]
+        return self._batch
 
     def _examples(self, hp: Any) -> int:
         if is_dataset(self.data.training):

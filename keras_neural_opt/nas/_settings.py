@@ -103,10 +103,10 @@ class ArchitectureSearchConfig:
                 f" is the worst; received {self.performance_predictor!r}"
             )
 
-        if objectives > 1 and self.search_strategy == "one_shot":
+        if self.search_strategy == "one_shot" and (objectives > 1 or self.objective in MEASURES):
             raise ValueError(
-                f"{OWNER}.search_strategy must be another than 'one_shot' with several objectives; received"
-                f" {objectives} of them"
+                f"{OWNER}.search_strategy must be another than 'one_shot', which ranks by the loss, with several"
+                f" objectives or one that needs no training; received {self.objective!r}"
             )
 
     @property

@@ -36,7 +36,8 @@ def zero_cost(model: keras.Model, x: Any, y: Any, loss: Any) -> dict[str, float]
 
     Returns:
         `synflow`, `jacobian_covariance` and `gradient_norm`. What is beyond float32 is its largest number, or for the
-        covariance of gradients without a variance, its smallest.
+        covariance of gradients without a variance, its smallest. Integers, such as tokens, have no gradients: their
+        covariance is 0.
 
     Example:
         >>> import keras, numpy as np
@@ -60,9 +61,9 @@ def zero_cost(model: keras.Model, x: Any, y: Any, loss: Any) -> dict[str, float]
     x = keras.ops.convert_to_tensor(x, model.inputs[0].dtype)
     random = native.random_state()
     try:
-        with _logits(model):
-            scores = {"synflow": _synflow(model, x), "jacobian_covariance": _jacobian_covariance(model, x)}
-        return {**scores, "gradient_norm": _gradient_norm(model, x, y, keras.losses.get(loss))}
+        with _logits(model) as logits:
+            scores = {"synflow": _synflow(logits, x), "jacobian_covariance": _jacobian_covariance(logits, x)}
+        return {**scores, "gradient_norm": _gradient_norm(model, x, keras.ops.convert_to_tensor(y), _loss_of(loss))}
     finally:
         native.set_random_state(random)
 
@@ -77,6 +78,8 @@ def _synflow(model: Any, x: Any) -> float:
 
 
 def _jacobian_covariance(model: Any, x: Any) -> float:
+    if not keras.backend.is_float_dtype(x.dtype):
+        return 0.0
     values = _values(model)
     (gradient,) = native.gradients(lambda inputs: keras.ops.sum(_outputs(model, values, inputs[0], True)), [x])
     rows = keras.ops.convert_to_numpy(gradient).reshape(len(x), -1).astype("float64")
@@ -113,15 +116,39 @@ def _total(x: Any) -> float:
     return float(keras.ops.convert_to_numpy(x).astype("float64").sum())
 
 
+def _loss_of(given: Any) -> Callable[[Any, Any], Any]:
+    """Return a loss as `compile` would use it."""
+    found = keras.losses.get(given)
+    loss = found if isinstance(found, keras.losses.Loss) else _Function(found)
+
+    def of_same_rank(y: Any, outputs: Any) -> Any:
+        is_column = len(outputs.shape) == len(y.shape) + 1 and outputs.shape[-1] == 1
+        return loss(keras.ops.expand_dims(y, -1) if is_column else y, outputs)
+
+    return of_same_rank
+
+
+class _Function(keras.losses.Loss):
+    def __init__(self, function: Callable[[Any, Any], Any]) -> None:
+        super().__init__()
+        self._function = function
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return self._function(y_true, y_pred)
+
+
 @contextlib.contextmanager
-def _logits(model: Any) -> Iterator[None]:
-    """Leave out a last activation: probabilities sum to one, whatever the network."""
+def _logits(model: Any) -> Iterator[Any]:
+    """Give the model without a last activation: probabilities sum to one, whatever the network."""
     last = model.layers[-1]
+    if isinstance(last, keras.layers.Softmax):
+        yield keras.Model(model.inputs, last.input)
+        return
     activation = getattr(last, "activation", None)
     if activation is not None:
         last.activation = keras.activations.linear
     try:
-        yield
+        yield model
     finally:
         if activation is not None:
             last.activation = activation

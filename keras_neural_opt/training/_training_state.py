@@ -95,7 +95,7 @@ class TrainingState:
             [(v, _value(v)) for each in _inside(optimizer) if isinstance(v := each._learning_rate, keras.Variable)],
             bool(getattr(model, "stop_training", False)),
             [name for name in _COMPILED_PARTS if not getattr(getattr(model, name, None), "built", True)],
-            _random_state(),
+            random_state(),
             [_copied(_own(callback)) for callback in callbacks],
             optimizer,
         )
@@ -136,7 +136,7 @@ class TrainingState:
             setattr(model, name, _COMPILED_PARTS[name](getattr(model, name)))
         if self.unbuilt or any(replaced):
             model.train_function = model.test_function = None  # compiled with what was there
-        _set_random_state(self.randomness)
+        set_random_state(self.randomness)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write it to a file, for another process to go on from.
@@ -293,14 +293,16 @@ def _own(callback: Any) -> dict[str, Any]:
     return {name: value for name, value in vars(callback).items() if name not in _NOT_OF_A_CALLBACK}
 
 
-def _random_state() -> tuple[Any, ...]:
+def random_state() -> tuple[Any, ...]:
+    """Return the states of all random numbers: Python's, NumPy's, Keras' and the backend's."""
     # Not Keras' function for it: that makes one where there is none, with numbers drawn from Python's.
     seeds = global_state.get_global_attribute(_SEEDS)
     value = None if seeds is None else np.array(keras.ops.convert_to_numpy(seeds.state))
     return random.getstate(), np.random.get_state(), seeds, value, native.random_state()
 
 
-def _set_random_state(state: tuple[Any, ...]) -> None:
+def set_random_state(state: tuple[Any, ...]) -> None:
+    """Go back to what `random_state` returned."""
     python, numpy, seeds, value, backend = state
     random.setstate(python)
     np.random.set_state(numpy)

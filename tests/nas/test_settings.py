@@ -47,7 +47,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"objective": ["val_loss", "flops"], "search_strategy": "one_shot"},
-        r"search_strategy must be another than 'one_shot' with several objectives; received 2 of them",
+        r"search_strategy must be another than 'one_shot', which ranks by the loss, with several objectives",
+    ),
+    (
+        {"objective": "flops", "search_strategy": "one_shot"},
+        r"search_strategy must be another than 'one_shot', .* or one that needs no training; received 'flops'",
     ),
     (
         {"joint": [("learning_rate", "log_uniform", 1e-4, 1e-1)], "search_strategy": "one_shot"},

@@ -1,5 +1,6 @@
 """Searches in which all networks share weights."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,14 @@ WIDE = {"depth": 2, "layer_1_units": 16, "layer_2_units": 16}
 
 def shared(folder: Path, **options: Any) -> SharedWeights:
     task = task_of(DATA)
-    given = {"epochs": 40, "batch_size": 32, "loss": task.loss, "seed": 0, "folder": folder, "verbose": 0}
+    given = {"epochs": 40, "batch_size": 32, "seed": 0, "folder": folder, "verbose": 0}
     return SharedWeights(SPACE, task, DATA, **{**given, **options})
 
 
 @pytest.mark.slow
 def test_one_training_tells_good_networks_from_bad_and_is_read_again(tmp_path: Path) -> None:
     first = shared(tmp_path)
-    losses = [first.loss(NARROW), first.loss(WIDE), first.loss(NARROW)]
+    losses = [first._judged(NARROW), first._judged(WIDE), first._judged(NARROW)]
     # One unit cannot tell the product of two numbers; guessing has ln 2.
     assert losses[0] > 0.6
     assert losses[1] < 0.45
@@ -51,13 +52,39 @@ def test_each_network_has_statistics_of_its_own(tmp_path: Path) -> None:
     found = weights.loss(WIDE)
     # The widest has all of the weights.
     alone = SPACE.build(WIDE, (4,), 2)
-    alone.set_weights(weights._network().model.get_weights())
+    alone.set_weights(weights._trained().model.get_weights())
     alone.compile(loss=weights.task.loss)
     weights.loss(NARROW)
-    kno.training.recalibrate_batch_norm(alone, X[:192])
+    # In the order in which its batches are: the statistics are the means of those of batches.
+    kno.training.recalibrate_batch_norm(alone, X[np.random.default_rng(0).permutation(192)])
     assert found == pytest.approx(alone.evaluate(*DATA.validation, verbose=0), rel=1e-5)
-    alone.set_weights(weights._network().model.get_weights())
+    alone.set_weights(weights._trained().model.get_weights())
     assert abs(found - alone.evaluate(*DATA.validation, verbose=0)) > 0.01
+
+
+@pytest.mark.slow
+def test_labels_in_order_change_nothing(tmp_path: Path) -> None:
+    order = np.argsort(Y[:192], kind="stable")
+    # More than what gives the statistics, so that the first rows are of one class.
+    x, y = (np.repeat(part[:192][order], 6, axis=0) for part in (X, Y))
+    task = task_of(DATA)
+    data = Data((x, y), DATA.validation)
+    found = SharedWeights(SPACE, task, data, epochs=8, batch_size=32, seed=0, folder=tmp_path, verbose=0)
+    assert found.loss(WIDE) < 0.5 < found.loss(NARROW)
+
+
+@pytest.mark.slow
+def test_the_seed_decides_and_nothing_is_drawn(tmp_path: Path) -> None:
+    losses, drawn = [], []
+    for i in range(2):
+        keras.utils.set_random_seed(7 + i)
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        losses.append(shared(folder, epochs=2).loss(WIDE))
+        drawn.append((np.random.random(), float(keras.ops.convert_to_numpy(keras.random.normal(())))))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    keras.utils.set_random_seed(8)
+    assert drawn[1] == (np.random.random(), float(keras.ops.convert_to_numpy(keras.random.normal(()))))
 
 
 @pytest.mark.slow
@@ -71,7 +98,8 @@ def test_the_program_of_all_networks_is_made_once(tmp_path: Path) -> None:
 
     if keras.backend.backend() == "torch":
         pytest.skip("torch runs eagerly: no programs are made")
-    weights = shared(tmp_path, epochs=1, loss=Counted())
+    task = dataclasses.replace(task_of(DATA), loss=Counted())
+    weights = SharedWeights(SPACE, task, DATA, epochs=1, batch_size=32, seed=0, folder=tmp_path, verbose=0)
     weights.loss(NARROW)
     made = len(traced)
     weights.loss(WIDE)
@@ -89,9 +117,7 @@ def test_datasets_train_as_arrays_do(tmp_path: Path) -> None:
 
     data = Data(Batches(), DATA.validation)
     task = task_of(data)
-    found = SharedWeights(
-        SPACE, task, data, epochs=40, batch_size=7, loss=task.loss, seed=0, folder=tmp_path, verbose=0
-    )
+    found = SharedWeights(SPACE, task, data, epochs=40, batch_size=7, seed=0, folder=tmp_path, verbose=0)
     assert found.loss(WIDE) < 0.45
 
 
@@ -116,6 +142,30 @@ def test_one_shot_tries_the_best_by_shared_weights_first(tmp_path: Path) -> None
     assert losses == sorted(losses)
     assert len(losses) == 4
     assert [trial.state for trial in result.trials] == ["completed"] * 4
+
+
+@pytest.mark.slow
+@pytest.mark.backend_free
+def test_one_shot_judges_each_network_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[str] = []
+    monkeypatch.setattr(SharedWeights, "_judged", lambda self, genotype: judged.append(str(genotype)) or len(judged))
+    result = kno.neural_architecture_search(
+        DATA.training,
+        DATA.validation,
+        search_space=SPACE,
+        search_strategy="one_shot",
+        performance_predictor="none",
+        max_params=170,
+        population_size=2,
+        generations=2,
+        epochs=1,
+        seed=0,
+        directory=tmp_path,
+        verbose=0,
+    )
+    assert [trial.state for trial in result.trials] == ["completed"] * 4
+    assert 0 < len(judged) == len(set(judged)) < 6
+    assert all(trial.history["params"][0] <= 170 for trial in result.trials)
 
 
 @pytest.mark.backend_free
