@@ -121,3 +121,24 @@ def test_a_part_computes_what_a_network_of_its_own_would(name: str) -> None:
         outputs[str(checked)] = expected.ravel()
     # They are different networks.
     assert min(np.abs(a / b - 1).max() for a, b in itertools.combinations(outputs.values(), 2)) > 0.01
+
+
+def test_counts_are_exact_in_half_precision() -> None:
+    x, count = keras.ops.ones((1, 1024), "bfloat16"), keras.ops.array([[513.0]])
+    kept = kno.nas.FirstChannels(dtype="mixed_bfloat16")([x, count])
+    assert float(keras.ops.convert_to_numpy(keras.ops.sum(keras.ops.cast(kept, "float32")))) == 513.0
+
+
+def test_numbers_get_what_labels_stand_for() -> None:
+    def build(genotype: Any, input_shape: Any, classes: int) -> keras.Model:
+        return keras.Sequential([keras.Input(input_shape), keras.layers.Dense(genotype["width"])])
+
+    def elastic(input_shape: Any, classes: int) -> kno.nas.ElasticNetwork:
+        x, units = keras.Input(input_shape), keras.Input((1,))
+        model = keras.Model([x, units], kno.nas.FirstChannels()([keras.layers.Dense(8)(x), units]))
+        return kno.nas.ElasticNetwork(model, lambda genotype: [genotype["width"]], [{"width": "wide", "other": 1}])
+
+    genes = [("width", "categorical", {"narrow": 2, "wide": 8})]
+    made = kno.nas.SearchSpace(genes, build, elastic=elastic).elastic((4,), 3)
+    assert made.numbers({"width": "narrow"}) == [2]
+    assert made.extremes == [{"width": "wide"}]

@@ -129,3 +129,15 @@ def test_a_search_trains_whole_what_it_does_not_discard(
     assert len(refused) == states.count("refused")
     assert all(reason.startswith(f"{predictor}: of ") for reason in refused)
     assert set(json.loads(stored[0].user_attrs.get(MEASURED, "{}"))) == SCORES[predictor]
+
+
+@pytest.mark.slow
+@pytest.mark.backend_free
+def test_a_search_goes_on_with_another_predictor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_screens, "_TRAINED", 2)
+    search(tmp_path, search_strategy="random", performance_predictor="none", generations=1)
+    result = search(tmp_path, search_strategy="random", performance_predictor="zero_cost", generations=2)
+    states = [trial.state for trial in result.trials]
+    # Those of before have no scores, so that the next two are trained whatever theirs are.
+    assert states[:6] == ["completed"] * 6
+    assert set(states[6:]) <= {"completed", "refused"}

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_neural_opt as kno
+from keras_neural_opt.nas._predictors import pruner_of
 from keras_neural_opt.nas._settings import ArchitectureSearchConfig
 
 pytestmark = pytest.mark.backend_free
@@ -113,3 +114,12 @@ def test_all_spellings_make_the_same() -> None:
     assert made.limits == {"params": 1000.0}
     with pytest.raises(ValueError, match="strategy='local'"):
         kno.create_nas_config({"search_strategy": "random"}, strategy="local")
+
+
+@pytest.mark.backend_free
+def test_early_stopping_begins_with_a_ninth_of_a_training() -> None:
+    pruners = [pruner_of("early_stopping", 1, None, epochs) for epochs in (1, 9, 20, 27)]
+    assert [pruner.min_epochs for pruner in pruners] == [1, 1, 2, 3]
+    assert pruners[-1].rungs(27) == [3, 9, 27]
+    assert [pruner_of(name, 1, None, 27) for name in ("zero_cost", "surrogate", "weight_sharing", "none")] == [None] * 4
+    assert pruner_of("auto", 2, None, 27) is pruner_of("auto", 1, 60.0, 27) is None

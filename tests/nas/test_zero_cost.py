@@ -88,3 +88,38 @@ def test_what_is_beyond_float32_is_its_largest_number() -> None:
     assert scores["gradient_norm"] == largest
     model.set_weights([np.zeros(w.shape) for w in model.get_weights()])
     assert zero_cost(model, X, np.ones((6, 3)), "mean_squared_error")["jacobian_covariance"] == -largest
+
+
+def test_tokens_have_no_covariance_and_embeddings_whole_gradients() -> None:
+    layers = [keras.Input((5,), dtype="int32"), keras.layers.Embedding(7, 3), keras.layers.Flatten()]
+    model = keras.Sequential([*layers, keras.layers.Dense(3, "softmax")])
+    tokens = RNG.integers(0, 7, (6, 5))
+    scores = zero_cost(model, tokens, Y, "sparse_categorical_crossentropy")
+    assert scores["jacobian_covariance"] == 0.0
+    table, kernel, bias = (w.astype("float64") for w in model.get_weights())
+    features = table[tokens].reshape(6, -1)
+    p = np.exp(features @ kernel + bias)
+    d = (p / p.sum(1, keepdims=True) - np.eye(3)[Y]) / 6
+    rows = np.zeros_like(table)
+    np.add.at(rows, tokens.ravel(), (d @ kernel.T).reshape(-1, 3))
+    squares = (rows**2).sum() + ((features.T @ d) ** 2).sum() + (d.sum(0) ** 2).sum()
+    assert scores["gradient_norm"] == pytest.approx(np.sqrt(squares), rel=1e-4)
+
+
+def test_a_loss_that_is_a_function_gets_what_compile_would_give_it() -> None:
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    y = RNG.normal(size=6)
+
+    def squared(y_true: Any, y_pred: Any) -> Any:
+        return keras.ops.mean(keras.ops.square(y_true - y_pred), -1)
+
+    named = zero_cost(model, X, y[:, None], "mean_squared_error")
+    assert zero_cost(model, X, y, squared) == pytest.approx(named, rel=1e-6)
+
+
+def test_a_last_layer_of_softmax_is_left_out_as_a_last_activation_is() -> None:
+    one = network()
+    two = keras.Sequential([keras.Input((4,)), *network(None).layers, keras.layers.Softmax()])
+    two.set_weights(one.get_weights())
+    loss = "sparse_categorical_crossentropy"
+    assert zero_cost(two, X, Y, loss) == pytest.approx(zero_cost(one, X, Y, loss), rel=1e-5)
