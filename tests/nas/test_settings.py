@@ -116,7 +116,6 @@ def test_all_spellings_make_the_same() -> None:
         kno.create_nas_config({"search_strategy": "random"}, strategy="local")
 
 
-@pytest.mark.backend_free
 def test_early_stopping_begins_with_a_ninth_of_a_training() -> None:
     pruners = [pruner_of("early_stopping", 1, None, epochs) for epochs in (1, 9, 20, 27)]
     assert [pruner.min_epochs for pruner in pruners] == [1, 1, 2, 3]

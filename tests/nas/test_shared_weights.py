@@ -121,21 +121,15 @@ def test_datasets_train_as_arrays_do(tmp_path: Path) -> None:
     assert found.loss(WIDE) < 0.45
 
 
+def one_shot(folder: Path, **options: Any) -> Any:
+    given = {"search_strategy": "one_shot", "performance_predictor": "none", "population_size": 2, "generations": 2}
+    kept = {"search_space": SPACE, "seed": 0, "directory": folder, "verbose": 0}
+    return kno.neural_architecture_search(DATA.training, DATA.validation, {**given, **kept, **options})
+
+
 @pytest.mark.slow
 def test_one_shot_tries_the_best_by_shared_weights_first(tmp_path: Path) -> None:
-    result = kno.neural_architecture_search(
-        DATA.training,
-        DATA.validation,
-        search_space=SPACE,
-        search_strategy="one_shot",
-        performance_predictor="none",
-        population_size=2,
-        generations=2,
-        epochs=5,
-        seed=0,
-        directory=tmp_path,
-        verbose=0,
-    )
+    result = one_shot(tmp_path, epochs=5)
     tried = [result.tuner.hypermodel.genotype(trial.hyperparameters) for trial in result.trials]
     weights = shared(tmp_path / "search")
     losses = [weights.loss(genotype) for genotype in tried]
@@ -149,20 +143,7 @@ def test_one_shot_tries_the_best_by_shared_weights_first(tmp_path: Path) -> None
 def test_one_shot_judges_each_network_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     judged: list[str] = []
     monkeypatch.setattr(SharedWeights, "_judged", lambda self, genotype: judged.append(str(genotype)) or len(judged))
-    result = kno.neural_architecture_search(
-        DATA.training,
-        DATA.validation,
-        search_space=SPACE,
-        search_strategy="one_shot",
-        performance_predictor="none",
-        max_params=170,
-        population_size=2,
-        generations=2,
-        epochs=1,
-        seed=0,
-        directory=tmp_path,
-        verbose=0,
-    )
+    result = one_shot(tmp_path, max_params=170, epochs=1)
     assert [trial.state for trial in result.trials] == ["completed"] * 4
     assert 0 < len(judged) == len(set(judged)) < 6
     assert all(trial.history["params"][0] <= 170 for trial in result.trials)
