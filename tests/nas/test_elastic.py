@@ -16,6 +16,8 @@ from keras_neural_opt.nas._genes import sample
 from keras_neural_opt.nas._mobilenet_v3 import _STAGES
 
 RNG = np.random.default_rng(5)
+# A cell whose second node gets nothing, so that its edges bring nothing, whatever norms would add to it.
+FROM_NOTHING = {f"edge_{a}_{b}": "none" if b == 1 else "conv3x3" for a, b in _EDGES}
 KINDS = {
     keras.layers.Dense: "dense",
     keras.layers.DepthwiseConv2D: "depthwise",
@@ -106,7 +108,8 @@ def test_a_part_computes_what_a_network_of_its_own_would(name: str) -> None:
     x = RNG.normal(size=(2, *shape)).astype("float32")
     genes = np.random.default_rng(2)
     outputs = {}
-    for genotype in [*(sample(space.genes, genes) for _ in range(3 - len(elastic.extremes))), *elastic.extremes]:
+    drawn = [sample(space.genes, genes) for _ in range(3 - len(elastic.extremes))]
+    for genotype in [*drawn, *elastic.extremes, *([FROM_NOTHING] if name == "cell" else [])]:
         checked = space.check(genotype)
         model, kept = space.build(checked, shape, 3), kept_of(checked)
         for kind, layers in made(model).items():

@@ -71,6 +71,11 @@ def test_labels_in_order_change_nothing(tmp_path: Path) -> None:
     data = Data((x, y), DATA.validation)
     found = SharedWeights(SPACE, task, data, epochs=8, batch_size=32, seed=0, folder=tmp_path, verbose=0)
     assert found.loss(WIDE) < 0.5 < found.loss(NARROW)
+    mixed = np.random.default_rng(1).permutation(len(x))
+    data = Data((x[mixed], y[mixed]), DATA.validation)
+    # With the same weights, which are read.
+    again = SharedWeights(SPACE, task, data, epochs=1, batch_size=32, seed=0, folder=tmp_path, verbose=0)
+    assert again.loss(WIDE) == pytest.approx(found.loss(WIDE), abs=0.05)
 
 
 @pytest.mark.slow
