@@ -388,8 +388,7 @@ def gradients(function: Callable[[list[Any]], Any], tensors: Sequence[Any]) -> l
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(tensors)
         result = function(list(tensors))
-    # Those of embeddings are rows.
-    return [tf.convert_to_tensor(g) for g in tape.gradient(result, list(tensors), unconnected_gradients="zero")]
+    return dense(tape.gradient(result, list(tensors), unconnected_gradients="zero"), tensors)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -2,13 +2,14 @@
 
 import os
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from keras_neural_opt._core.arguments import check_arguments, integer
 from keras_neural_opt._core.branches import nothing
 from keras_neural_opt.benchmarks._learning_curves import LearningCurves, space
 from keras_neural_opt.benchmarks._quiet_optuna import quiet_optuna
+from keras_neural_opt.benchmarks._search_budget import run_oracle
 from keras_neural_opt.benchmarks._train_data import data_folder
 
 TRIALS = (25, 50, 100)
@@ -90,19 +91,9 @@ def search(curves: LearningCurves, strategy: str, predictor: str, trials: int, s
         hyperparameters=genes,
         seed=seed,
     )
-    taken = 0
-    while (trial := oracle.create_trial("here")).status == "RUNNING":
-        hp = trial.hyperparameters
-        accuracies = curves.of({name: hp.values[name] for name in genes.names if name in hp.values})
-        for epoch in range(getattr(hp, "initial_epoch", 0), curves.epochs):
-            whole = epoch == curves.epochs - 1
-            last = {"final": True} if whole else {}
-            metrics = {"val_accuracy": accuracies[epoch]}
-            trial.status = oracle.update_trial(trial.trial_id, metrics, epoch, **last).status
-            taken += 1
-            if trial.status == "STOPPED":
-                break
-        else:
-            trial.status = "COMPLETED"
-        oracle.end_trial(trial)
+
+    def curve_of(values: Mapping[str, Any]) -> list[float]:
+        return curves.of({name: values[name] for name in genes.names if name in values})
+
+    taken = sum(1 for _ in run_oracle(oracle, curve_of, curves.epochs, "val_accuracy", final=True))
     return taken, float(oracle.study.best_value)

@@ -53,7 +53,7 @@ def record_learning_curves(
     from keras_neural_opt.nas._search import search
     from keras_neural_opt.nas._settings import nas_config
 
-    data = digits(None)
+    data, then = digits(None), advance or nothing
     with tempfile.TemporaryDirectory() as folder:
         options = {
             "search_space": space(),
@@ -65,7 +65,7 @@ def record_learning_curves(
             "batch_size": _BATCH,
             "seed": 0,
             "directory": folder,
-            "callbacks": [_Advance(advance or nothing)],
+            "callbacks": [keras.callbacks.LambdaCallback(on_train_end=lambda logs: then())],
             "verbose": 0,
         }
         training, held_out = (data.inputs, data.labels), (data.held_out_inputs, data.held_out_labels)
@@ -76,19 +76,6 @@ def record_learning_curves(
     written = BytesIO()
     np.savez_compressed(written, genotypes=np.array(genotypes), val_accuracy=np.array(accuracies, "float32"))
     return write_atomic(path, written.getvalue())
-
-
-class _Advance(keras.callbacks.Callback):
-    def __init__(self, advance: Callable[[], Any]) -> None:
-        super().__init__()
-        self._advance = advance
-
-    def on_train_end(self, logs: Any = None) -> None:
-        self._advance()
-
-    def __deepcopy__(self, memo: Any) -> "_Advance":
-        # Of each trial another one, with the same bar.
-        return _Advance(self._advance)
 
 
 class LearningCurves:

@@ -4,7 +4,7 @@ import itertools
 import os
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from keras_neural_opt._core.arguments import check_arguments, choice, integer
@@ -111,16 +111,22 @@ def _judged(regrets: Sequence[float]) -> dict[str, float]:
     }
 
 
-def run_oracle(oracle: Any, curves: Curves, **last: Any) -> Epochs:
-    """Run the trials of an oracle of KerasTuner's kind, some of which go on with earlier ones."""
+def run_oracle(
+    oracle: Any,
+    curve_of: Callable[[Mapping[str, Any]], Sequence[float]],
+    epochs: int = EPOCHS,
+    metric: str = "val_loss",
+    **last: Any,
+) -> Epochs:
+    """Run the trials of an oracle of KerasTuner's kind, some of which go on with earlier ones, epoch by epoch."""
     while (trial := oracle.create_trial("here")).status == "RUNNING":
         values = trial.hyperparameters.values
-        losses = curves.of(values)
+        curve = curve_of(values)
         begin = getattr(trial.hyperparameters, "initial_epoch", values.get("tuner/initial_epoch", 0))
-        for epoch in range(begin, values.get("tuner/epochs", EPOCHS)):
-            options = last if epoch == EPOCHS - 1 else {}
-            status = oracle.update_trial(trial.trial_id, {"val_loss": losses[epoch]}, epoch, **options).status
-            yield losses[epoch] if epoch == EPOCHS - 1 else None
+        for epoch in range(begin, values.get("tuner/epochs", epochs)):
+            options = last if epoch == epochs - 1 else {}
+            status = oracle.update_trial(trial.trial_id, {metric: curve[epoch]}, epoch, **options).status
+            yield curve[epoch] if epoch == epochs - 1 else None
             if status == "STOPPED":
                 break
         trial.status = "STOPPED" if status == "STOPPED" else "COMPLETED"
@@ -137,7 +143,7 @@ def _search(curves: Curves, seed: int, pruner: Any, max_trials: int | None) -> E
 
     space = [(name, *kind) for name, kind in curves.kinds().items()]
     oracle = OptunaOracle("val_loss", max_trials, pruner=pruner, hyperparameters=space, seed=seed)
-    return run_oracle(oracle, curves, final=True)
+    return run_oracle(oracle, curves.of, final=True)
 
 
 def hyperband(curves: Curves, seed: int) -> Epochs:
@@ -153,7 +159,7 @@ def hyperband(curves: Curves, seed: int) -> Epochs:
     oracle.verbose = 0
     with tempfile.TemporaryDirectory() as folder:
         oracle._set_project_dir(folder, "search")
-        yield from run_oracle(oracle, curves)
+        yield from run_oracle(oracle, curves.of)
 
 
 def tpe_with_median(curves: Curves, seed: int) -> Epochs:

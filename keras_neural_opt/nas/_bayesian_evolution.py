@@ -10,7 +10,7 @@ from keras_neural_opt.hpo._gp_search import Acquisition
 from keras_neural_opt.hpo._gp_values import scalarised, warped
 from keras_neural_opt.nas._codes import Codes
 from keras_neural_opt.nas._finished import Finished, key_of
-from keras_neural_opt.nas._genes import Genotype, crossover, mutate, sample
+from keras_neural_opt.nas._genes import Genotype, bred, sample
 from keras_neural_opt.nas._genotype_sampler import GenotypeSampler
 
 _PARENTS, _CHILDREN, _ROUNDS, _RANDOM = 10, 60, 2, 100
@@ -92,7 +92,7 @@ class BayesianEvolution(GenotypeSampler):
         tried, new = known.tried(), [sample(self.space, rng) for _ in range(_RANDOM)]
         found: list[Genotype] = []
         for _ in range(_ROUNDS):
-            new += [self._child(parents, rng) for _ in range(_CHILDREN)]
+            new += [bred(self.space, parents, rng) for _ in range(_CHILDREN)]
             # A dict, not a set, so that the order does not depend on how strings are hashed.
             untried = {key: g for g in [*found, *new] if (key := key_of(g)) not in tried}
             found, new = list(untried.values()), []
@@ -102,8 +102,3 @@ class BayesianEvolution(GenotypeSampler):
             found = [found[i] for i in best]
             parents = found
         return found
-
-    def _child(self, parents: list[Genotype], rng: np.random.Generator) -> Genotype:
-        """Return a mutant of a parent, or a child of two."""
-        a, b = (parents[rng.integers(len(parents))] for _ in range(2))
-        return mutate(self.space, a, rng) if rng.random() < 0.5 else crossover(self.space, a, b, rng)

@@ -1,6 +1,7 @@
 """The space of NAS-Bench-201: one small cell, repeated."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,14 @@ _OPERATIONS = ("none", "skip", "conv1x1", "conv3x3", "avgpool3x3")
 _WORKING = _OPERATIONS[1:]
 _EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 _NODES = 4
+
+
+@dataclass(frozen=True)
+class _Options:
+    cells: int
+    filters: int
+    batch_norm_momentum: float
+    classifier_activation: str | None
 
 
 def cell(
@@ -70,63 +79,47 @@ def cell(
     genes = GeneList()
     for edge in _EDGES:
         genes.add(_name(edge), varied["operations"])
-    return SearchSpace(genes.entries, partial(_build, **shared), elastic=partial(_elastic, **shared))
+    options = _Options(**shared)
+    return SearchSpace(genes.entries, partial(_build, options), elastic=partial(_elastic, options))
 
 
 def _name(edge: tuple[int, int]) -> str:
     return f"edge_{edge[0]}_{edge[1]}"
 
 
-def _build(
-    genotype: Mapping[str, Any],
-    input_shape: tuple[int, ...],
-    classes: int,
-    *,
-    cells: int,
-    filters: int,
-    batch_norm_momentum: float,
-    classifier_activation: str | None,
-) -> keras.Model:
-    make_cell = partial(_cell, edges=_edges_in_use(genotype), momentum=batch_norm_momentum)
+def _build(options: _Options, genotype: Mapping[str, Any], input_shape: tuple[int, ...], classes: int) -> keras.Model:
+    make_cell = partial(_cell, edges=_edges_in_use(genotype), momentum=options.batch_norm_momentum)
     inputs = keras.Input(input_shape)
-    x = _features(inputs, make_cell, cells, filters, batch_norm_momentum)
-    return keras.Model(inputs, keras.layers.Dense(classes, activation=classifier_activation)(x))
+    return keras.Model(inputs, _outputs(inputs, make_cell, options, classes))
 
 
-def _elastic(
-    input_shape: tuple[int, ...],
-    classes: int,
-    *,
-    cells: int,
-    filters: int,
-    batch_norm_momentum: float,
-    classifier_activation: str | None,
-) -> ElasticNetwork:
+def _elastic(options: _Options, input_shape: tuple[int, ...], classes: int) -> ElasticNetwork:
     numbers = Numbers(len(_EDGES) * len(_WORKING))
     chosen = {edge: {operation: numbers() for operation in _WORKING} for edge in _EDGES}
-    make_cell = partial(_elastic_cell, chosen=chosen, momentum=batch_norm_momentum)
+    make_cell = partial(_elastic_cell, chosen=chosen, momentum=options.batch_norm_momentum)
     inputs = keras.Input(input_shape)
-    x = _features(inputs, make_cell, cells, filters, batch_norm_momentum)
-    outputs = keras.layers.Dense(classes, activation=classifier_activation)(x)
 
     def choices_of(genotype: Mapping[str, Any]) -> list[float]:
         edges = _edges_in_use(genotype)
         return [float(edges.get(edge) == operation) for edge in _EDGES for operation in _WORKING]
 
-    return ElasticNetwork(keras.Model([inputs, numbers.input], outputs), choices_of)
+    model = keras.Model([inputs, numbers.input], _outputs(inputs, make_cell, options, classes))
+    return ElasticNetwork(model, choices_of)
 
 
-def _features(x: Any, make_cell: Callable[[Any], Any], cells: int, filters: int, momentum: float) -> Any:
+def _outputs(x: Any, make_cell: Callable[[Any], Any], options: _Options, classes: int) -> Any:
     check_image("cell", tuple(x.shape[1:]))
-    x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+    momentum = options.batch_norm_momentum
+    x = keras.layers.Conv2D(options.filters, 3, padding="same", use_bias=False)(x)
     x = batch_norm(x, momentum)
     for stack in range(3):
         if stack > 0:
-            x = _reduce(x, filters * 2**stack, momentum)
-        for _ in range(cells):
+            x = _reduce(x, options.filters * 2**stack, momentum)
+        for _ in range(options.cells):
             x = make_cell(x)
     x = batch_norm(x, momentum, "relu")
-    return keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.layers.Dense(classes, activation=options.classifier_activation)(x)
 
 
 def _edges_in_use(genotype: Mapping[str, Any]) -> dict[tuple[int, int], str]:

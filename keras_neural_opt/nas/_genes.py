@@ -56,6 +56,12 @@ def crossover(space: SearchSpace, a: Mapping[str, Any], b: Mapping[str, Any], rn
     return repaired(space, mixed, rng)
 
 
+def bred(space: SearchSpace, parents: list[Genotype], rng: np.random.Generator) -> Genotype:
+    """Return a mutant of one of the parents or a child of two, each as often."""
+    a, b = (parents[rng.integers(len(parents))] for _ in range(2))
+    return mutate(space, a, rng) if rng.random() < 0.5 else crossover(space, a, b, rng)
+
+
 def canonical(space: SearchSpace, genotype: Mapping[str, Any]) -> Genotype:
     """Return the genotype without its inactive genes, in the order of the space, with values as they were declared.
 

@@ -205,7 +205,7 @@ def _elastic(
         options,
         input_shape,
         classes,
-        lambda place: ElasticForm(place, numbers) if place > 0 else Form(place),
+        lambda place: ElasticForm(numbers) if place > 0 else Form(),
         numbers.input,
     )
 

@@ -11,7 +11,6 @@ class ElasticForm(Form):
     """Takes the kernel, the channels inside, and those between squeeze and excitation from numbers.
 
     Args:
-        place: Of the block in the network.
         numbers: Those of the network.
     """
 
@@ -19,8 +18,7 @@ class ElasticForm(Form):
     # Without channels there is no block.
     ABSENT = (1, 0, 0)
 
-    def __init__(self, place: int, numbers: Numbers) -> None:
-        super().__init__(place)
+    def __init__(self, numbers: Numbers) -> None:
         self._kernel, self._expanded, self._squeezed = (numbers() for _ in range(self.NUMBERS))
 
     def expanded(self, x: Any) -> Any:

@@ -52,14 +52,7 @@ class Options:
 
 
 class Form:
-    """Makes the layers of a block as the block says.
-
-    Args:
-        place: Of the block in the network.
-    """
-
-    def __init__(self, place: int) -> None:
-        self.place = place
+    """Makes the layers of a block as the block says."""
 
     def expanded(self, x: Any) -> Any:
         """Return the channels inside the block."""
@@ -85,7 +78,7 @@ def build_network(
     options: Options,
     input_shape: tuple[int, ...],
     classes: int,
-    form_of: Callable[[int], Form] = Form,
+    form_of: Callable[[int], Form] = lambda _: Form(),
     *more_inputs: Any,
 ) -> keras.Model:
     """Return the model of a network; with the stem and the head, it is that of `keras.applications`.

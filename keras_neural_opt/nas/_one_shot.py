@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_neural_opt._core.arguments import check_arguments, integer
 from keras_neural_opt.nas._finished import Finished, key_of
-from keras_neural_opt.nas._genes import Genotype, crossover, mutate, sample
+from keras_neural_opt.nas._genes import Genotype, bred, sample
 from keras_neural_opt.nas._genotype_sampler import GenotypeSampler
 
 _POPULATION, _PARENTS = 50, 10
@@ -76,7 +76,7 @@ class OneShot(GenotypeSampler):
         while len(found) < self.n_evaluations and misses < _TRIES:
             best = [genotype for _, genotype in sorted(found.values(), key=lambda each: each[0])[:_PARENTS]]
             has_children = len(found) >= _POPULATION and misses < _CHILDREN
-            genotype = self._child(best, rng) if has_children else sample(self.space, rng)
+            genotype = bred(self.space, best, rng) if has_children else sample(self.space, rng)
             key = key_of(genotype)
             if key in found:
                 misses += 1
@@ -84,7 +84,3 @@ class OneShot(GenotypeSampler):
             misses = 0
             found[key] = float(self.evaluate(genotype)), genotype
         return [genotype for _, genotype in sorted(found.values(), key=lambda each: each[0])]
-
-    def _child(self, parents: list[Genotype], rng: np.random.Generator) -> Genotype:
-        a, b = (parents[rng.integers(len(parents))] for _ in range(2))
-        return mutate(self.space, a, rng) if rng.random() < 0.5 else crossover(self.space, a, b, rng)

@@ -21,7 +21,7 @@ from keras_neural_opt.nas._task import Task
 from keras_neural_opt.optimizers import AdamW
 from keras_neural_opt.schedules import CosineAnnealing
 from keras_neural_opt.training._batch_norm import recalibrate_batch_norm
-from keras_neural_opt.training._data import Data, is_dataset
+from keras_neural_opt.training._data import Data, count_batches, is_dataset
 from keras_neural_opt.training._training_state import random_state, set_random_state
 
 FILE = "shared.weights.h5"
@@ -71,7 +71,6 @@ class SharedWeights:
         self._seed, self._folder, self._verbose = seed or 0, folder, verbose
         self._elastic: ElasticNetwork | None = None
         self._losses: dict[frozenset[tuple[str, Any]], float] = {}
-        self._validation_steps = 0
 
     def __getstate__(self) -> dict[str, Any]:
         # Another process reads the weights.
@@ -94,7 +93,7 @@ class SharedWeights:
         # In another order than the data's, which may be that of the labels; for each network the same.
         batches = _batches(self.data.training, self._batch_size, np.random.default_rng(self._seed))
         recalibrate_batch_norm(elastic.model, (_joined(batch, numbers) for batch in _enough(batches)))
-        steps = self._validation_steps = self._validation_steps or self._count(self.data.validation)
+        steps = _count(self.data.validation, self._batch_size)
         validation = (_joined(batch, numbers) for batch in _batches(self.data.validation, self._batch_size))
         found = elastic.model.evaluate(validation, steps=steps, verbose=0, return_dict=True)["loss"]
         return float(found) if np.isfinite(found) else float(np.finfo("float32").max)
@@ -119,15 +118,12 @@ class SharedWeights:
 
     def _train(self, elastic: ElasticNetwork) -> None:
         rng = np.random.default_rng(self._seed)
-        steps = self._count(self.data.training, rng)
+        steps = _count(self.data.training, self._batch_size, whole=True)
         self._compile(elastic, steps * self._epochs)
         for _ in track(range(self._epochs), "shared weights", disable=not self._verbose):
             sandwiches = self._sandwiches(elastic, rng)
             count = _networks(elastic) * steps
             elastic.model.fit(sandwiches, steps_per_epoch=count, shuffle=False, verbose=0)
-
-    def _count(self, part: Any, rng: np.random.Generator | None = None) -> int:
-        return sum(1 for _ in _batches(part, self._batch_size, rng))
 
     def _sandwiches(self, elastic: ElasticNetwork, rng: np.random.Generator) -> Iterator[Any]:
         for batch in _batches(self.data.training, self._batch_size, rng):
@@ -182,6 +178,14 @@ def _seeded(seed: int) -> Iterator[None]:
 def _joined(batch: tuple[Any, ...], numbers: Any) -> tuple[Any, ...]:
     x, *rest = batch
     return ((x, np.tile(numbers, (len(x), 1))), *rest)
+
+
+def _count(part: Any, batch_size: int, whole: bool = False) -> int:
+    """Return how many batches there are; of arrays without a last one that is smaller, if only whole ones count."""
+    if whole and not is_dataset(part):
+        return max(len(part[0]) // batch_size, 1)
+    known = count_batches(part, batch_size)
+    return sum(1 for _ in _batches(part, batch_size)) if known is None else known
 
 
 def _batches(part: Any, batch_size: int, rng: np.random.Generator | None = None) -> Iterator[tuple[Any, ...]]:

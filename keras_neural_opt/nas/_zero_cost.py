@@ -72,7 +72,7 @@ def _synflow(model: Any, x: Any) -> float:
     ones = keras.ops.ones_like(x[:1])
     magnitudes = [keras.ops.abs(value) for value in _values(model)]
     # Averages of batch norms would be those of the ones.
-    flow = native.gradients(_sum_of_outputs(model, ones, training=False), magnitudes)
+    flow = native.gradients(lambda values: keras.ops.sum(_outputs(model, values, ones, False)), magnitudes)
     total = sum(_total(w * g) for w, g in zip(magnitudes, flow, strict=True))
     return float(np.nan_to_num(np.log(max(total, np.finfo("float32").tiny)), nan=_LARGEST, posinf=_LARGEST))
 
@@ -106,10 +106,6 @@ def _values(model: Any) -> list[Any]:
 def _outputs(model: Any, values: list[Any], x: Any, training: bool) -> Any:
     others = [native.read(variable) for variable in model.non_trainable_variables]
     return model.stateless_call(values, others, x, training=training)[0]
-
-
-def _sum_of_outputs(model: Any, x: Any, training: bool) -> Callable[[list[Any]], Any]:
-    return lambda values: keras.ops.sum(_outputs(model, values, x, training))
 
 
 def _total(x: Any) -> float:
