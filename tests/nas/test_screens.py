@@ -116,12 +116,11 @@ def test_a_search_trains_whole_what_it_does_not_discard(
     predictor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_screens, "_TRAINED", 3)
-    monkeypatch.setattr(_screens, "_BETTER", 0.0)
+    # After them it discards each: which of a few tiny networks is the better is another matter on each backend.
+    monkeypatch.setattr(_screens, "_BETTER", -1.0)
     result = search(tmp_path, search_strategy="random", performance_predictor=predictor)
     states = [trial.state for trial in result.trials]
-    # Of five more networks not each can be the best so far.
-    assert states[:3] == ["completed"] * 3
-    assert set(states) == {"completed", "refused"}
+    assert states == ["completed"] * 3 + ["refused"] * 5
     for trial in result.trials:
         assert len(trial.history.get("val_accuracy", [])) == (2 if trial.state == "completed" else 0)
     stored = result.tuner.oracle.study.trials
