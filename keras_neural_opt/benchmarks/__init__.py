@@ -1,5 +1,6 @@
 """Benchmarks whose figures the documentation shows."""
 
+from keras_neural_opt.benchmarks._architecture_search import architecture_search
 from keras_neural_opt.benchmarks._architectures import architectures
 from keras_neural_opt.benchmarks._batch_norm_decay import batch_norm_decay
 from keras_neural_opt.benchmarks._batch_norm_decay_figure import batch_norm_decay_figure
@@ -26,6 +27,7 @@ from keras_neural_opt.benchmarks._transforms import transforms
 from keras_neural_opt.benchmarks._wrappers import wrappers
 
 __all__ = [
+    "architecture_search",
     "architectures",
     "batch_norm_decay",
     "batch_norm_decay_figure",
