@@ -1,6 +1,7 @@
 """Benchmarks whose figures the documentation shows."""
 
 from keras_neural_opt.benchmarks._architecture_search import architecture_search
+from keras_neural_opt.benchmarks._architecture_trial import architecture_trial
 from keras_neural_opt.benchmarks._architectures import architectures
 from keras_neural_opt.benchmarks._batch_norm_decay import batch_norm_decay
 from keras_neural_opt.benchmarks._batch_norm_decay_figure import batch_norm_decay_figure
@@ -28,6 +29,7 @@ from keras_neural_opt.benchmarks._wrappers import wrappers
 
 __all__ = [
     "architecture_search",
+    "architecture_trial",
     "architectures",
     "batch_norm_decay",
     "batch_norm_decay_figure",

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_neural_opt.cli import (
     _bench_architecture_search,
+    _bench_architecture_trial,
     _bench_architectures,
     _bench_batch_norm,
     _bench_dropout,
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=[
             *("step", "fit", "train", "range-test", "batch-norm", "dropout", "samplers"),
             *("wrappers", "transforms", "schedules", "sparse-rows", "search-budget", "search-faults"),
-            *("architectures", "architecture-search", "learning-curves", "early-stopping"),
+            *("architectures", "architecture-search", "architecture-trial", "learning-curves", "early-stopping"),
         ],
         help="step: one step against the backend's best peers; fit: an epoch of model.fit against Keras' Adam;"
         " train: steps and time to a target on real tasks, on jax; range-test: what find_learning_rate suggests,"
@@ -36,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " what they add; sparse-rows: an embedding's update, on tensorflow; search-budget: what searches find in so"
         " many epochs; search-faults: searches whose workers are killed, and what a search costs; architectures: what"
         " architecture searches find in tables; architecture-search: what one finds on MNIST in five minutes, next to"
-        " chance; early-stopping: the same where few networks are trained whole, looked up in the"
+        " chance; architecture-trial: the processor time of one of its trials; early-stopping: what they"
+        " find where few networks are trained whole, looked up in the"
         " table that learning-curves records",
     )
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds; default %(default)s")
@@ -91,6 +93,7 @@ def run(options: argparse.Namespace) -> None:
         "samplers": _bench_samplers,
         "architectures": _bench_architectures,
         "architecture-search": _bench_architecture_search,
+        "architecture-trial": _bench_architecture_trial,
         "learning-curves": _bench_learning_curves,
         "early-stopping": _bench_early_stopping,
         "search-budget": _bench_search_budget,

@@ -10,6 +10,7 @@ import keras
 
 from keras_neural_opt._core.arguments import Argument, check_arguments, did_you_mean, integer
 from keras_neural_opt.hpo._space import SearchSpace as Genes
+from keras_neural_opt.nas._compilation import while_building
 from keras_neural_opt.nas._elastic import ElasticNetwork
 from keras_neural_opt.nas._genes import canonical
 
@@ -106,12 +107,11 @@ class SearchSpace:
             ValueError: The genotype is not of this space, or an argument breaks its rule.
         """
         checked = self.check(genotype)
-        values = self._values(checked)
-        if self._arguments == 1:
-            model = self._build(values)
-        else:
-            given = check_arguments("SearchSpace", input_shape=shape(input_shape), classes=integer(classes, 1))
-            model = self._build(values, given["input_shape"], given["classes"])
+        arguments: dict[str, Any] = {}
+        if self._arguments > 1:
+            arguments = check_arguments("SearchSpace", input_shape=shape(input_shape), classes=integer(classes, 1))
+        with while_building():
+            model = self._build(self._values(checked), *arguments.values())
         if not isinstance(model, keras.Model):
             raise ValueError(f"SearchSpace.build must return a keras.Model; received {model!r}")
         return model

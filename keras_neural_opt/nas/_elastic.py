@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_neural_opt.nas._depthwise import depthwise_conv
 from keras_neural_opt.nas._images import channel_axis
 
 
@@ -101,7 +102,7 @@ class ElasticDepthwiseConv2D(keras.layers.Layer):
         farthest = np.maximum(away[:, None], away[None])[:, :, None, None].astype("float32")
         kept = keras.ops.convert_to_tensor(farthest) < size[0, 0] / 2
         kernel = self.kernel * keras.ops.cast(kept, self.kernel.dtype)
-        return keras.ops.depthwise_conv(x, keras.ops.cast(kernel, x.dtype), strides=self.strides, padding="same")
+        return depthwise_conv(x, keras.ops.cast(kernel, x.dtype), self.strides, "same")
 
 
 class Present(keras.layers.Layer):

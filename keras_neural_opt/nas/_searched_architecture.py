@@ -9,6 +9,8 @@ import numpy as np
 from keras_neural_opt.hpo._refused import RefusedTrialError
 from keras_neural_opt.hpo._searched import Searched
 from keras_neural_opt.nas._architecture_space import SearchSpace
+from keras_neural_opt.nas._compilation import jit_compile
+from keras_neural_opt.nas._depthwise import with_quick_depthwise
 from keras_neural_opt.nas._measures import MEASURES, measured
 from keras_neural_opt.nas._task import Task, example
 from keras_neural_opt.training._data import is_dataset, samples_a_batch
@@ -49,12 +51,15 @@ class SearchedArchitecture(Searched):
         hp.asked.update(genotype)
         model = self.architectures.build(genotype, self.task.input_shape, self.task.outputs)
         with_quick_statistics(model, self._examples(hp))
+        with_quick_depthwise(model)
         model.compile(
             optimizer=self._optimizer(hp, self.options["optimizer"]),
             loss=self.options["loss"] or self.task.loss,
             metrics=self.options["metrics"] or list(self.task.metrics),
             jit_compile=jit_compile(),
         )
+        # TensorFlow would trace the first step once more if it made variables.
+        model.optimizer.build(model.trainable_variables)
         return model
 
     def measure(self, hp: Any, model: Any) -> None:
@@ -118,8 +123,3 @@ def with_quick_statistics(model: Any, batch_size: int) -> None:
     momentum = min(max(1.0 - batch_size / _EXAMPLES, 0.5), 0.9)
     for layer in batch_norms(model):
         layer.momentum = min(layer.momentum, momentum)
-
-
-def jit_compile() -> bool | str:
-    """Return how short trainings are compiled: TensorFlow's XLA takes longer than it saves; JAX has nothing else."""
-    return False if keras.backend.backend() == "tensorflow" else "auto"

@@ -12,11 +12,11 @@ from rich.progress import track
 
 from keras_neural_opt.hpo._trial_weights import load_weights, save_weights
 from keras_neural_opt.nas._architecture_space import SearchSpace
+from keras_neural_opt.nas._compilation import jit_compile
 from keras_neural_opt.nas._elastic import ElasticNetwork
 from keras_neural_opt.nas._finished import key_of
 from keras_neural_opt.nas._genes import sample
 from keras_neural_opt.nas._measures import measured
-from keras_neural_opt.nas._searched_architecture import jit_compile
 from keras_neural_opt.nas._task import Task
 from keras_neural_opt.optimizers import AdamW
 from keras_neural_opt.schedules import CosineAnnealing
