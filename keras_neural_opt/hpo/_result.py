@@ -246,18 +246,21 @@ class SearchResult:
         """
         return self.tuner.load_model(self.oracle.get_trial(trial_id(self.best_trial.number)))
 
-    def retrain(self, epochs: int | None = None) -> Any:
+    def retrain(self, epochs: int | None = None, optimizer: Any = None) -> Any:
         """Return a new model with the best hyperparameters, trained on training and validation data together.
 
         Args:
             epochs: Passes over the data. Defaults to None: as many as the best epoch of the best trial had.
+            optimizer: Another one, as `compile` takes it; its schedule may be in epochs. Defaults to None: the best
+                trial's.
 
         Raises:
-            ValueError: No trial completed, or the search was not one of `hyperparameter_optimization` on arrays.
+            ValueError: No trial completed, there is no such optimizer, or the search was not one of
+                `hyperparameter_optimization` on arrays.
         """
         from keras_neural_opt.hpo._retrain import retrained
 
-        return retrained(self.tuner, self.best_trial, epochs)
+        return retrained(self.tuner, self.best_trial, epochs, optimizer)
 
     def __repr__(self) -> str:
         trials = self.trials

@@ -46,6 +46,9 @@ class Searched(kt.HyperModel):
             **kwargs,
         )
 
+    def finish(self, model: Any, inputs: Any, batch_size: int) -> None:
+        """Do to a model what is due after its last training."""
+
     def _whole(self, part: Any) -> Any:
         return part
 

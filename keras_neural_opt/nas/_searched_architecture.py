@@ -13,6 +13,7 @@ from keras_neural_opt.nas._compilation import jit_compile
 from keras_neural_opt.nas._depthwise import with_quick_depthwise
 from keras_neural_opt.nas._measures import MEASURES, measured
 from keras_neural_opt.nas._task import Task, example
+from keras_neural_opt.training._batch_norm import recalibrate_batch_norm
 from keras_neural_opt.training._data import is_dataset, samples_a_batch
 from keras_neural_opt.training._frozen_batch_norm import batch_norms
 
@@ -82,6 +83,10 @@ class SearchedArchitecture(Searched):
         known = {name: hp.measured[name] for name in self._measures}
         callbacks = [Measured(known), *kwargs.pop("callbacks", ())]
         return super().fit(hp, model, *args, callbacks=callbacks, **kwargs)
+
+    def finish(self, model: Any, inputs: Any, batch_size: int) -> None:
+        """Give its batch norms the statistics of all data: their averages are those of a few batches."""
+        recalibrate_batch_norm(model, inputs, batch_size)
 
     def batch(self) -> tuple[Any, Any]:
         """Return some inputs of the training data, and their labels, for all networks the same."""

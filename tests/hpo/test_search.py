@@ -262,6 +262,11 @@ def test_the_best_is_trained_again_on_all_data(tmp_path: Path) -> None:
     best_epoch = int(np.argmin(result.best_trial.history["val_loss"]))
     assert int(model.optimizer.iterations) == 8 * (best_epoch + 1)  # 64 samples in batches of 8
     assert model.evaluate(*far, verbose=0) < result.best_value
+    other = kno.optimizers.SGD(kno.schedules.LinearDecay(0.1, 4, 0.05, unit="epoch"), momentum=0.9)
+    assert result.retrain(2, other).optimizer is other
+    assert float(other.learning_rate) == pytest.approx(0.075)
+    with pytest.raises(ValueError, match="no-such"):
+        result.retrain(optimizer="no-such")
     result.tuner.hypermodel = None
     with pytest.raises(ValueError, match="a tuner of your own"):
         result.retrain()

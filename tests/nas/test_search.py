@@ -329,3 +329,35 @@ def test_the_averages_span_a_few_dozen_examples(batch_size: int, momentum: float
     assert found == {momentum}
     with_quick_statistics(model, 1)
     assert found == {layer.momentum for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)}
+
+
+def test_the_best_is_trained_again_with_statistics_of_all_data_and_saved(tmp_path: Path) -> None:
+    space = kno.nas.mlp(depths=1, units=[8, 16], activations="relu", dropout_rates=0.0, batch_norms=True)
+    result = searched(tmp_path, search_space=space, performance_predictor="none", generations=1)
+    schedule = kno.schedules.CosineAnnealing(0.03, 40, unit="epoch")
+    model = result.retrain(40, kno.optimizers.AdamW(schedule))
+    norm = next(layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
+    before = keras.Model(model.inputs, norm.input).predict(X, verbose=0)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(norm.moving_mean), before.mean(0), rtol=1e-4, atol=1e-5)
+    assert model.evaluate(X, Y, verbose=0)[1] > 0.7
+    model.save(tmp_path / "best.keras")
+    loaded = keras.saving.load_model(tmp_path / "best.keras")
+    np.testing.assert_allclose(loaded.predict(X, verbose=0), model.predict(X, verbose=0), rtol=1e-5, atol=1e-6)
+    assert type(loaded.optimizer) is kno.optimizers.AdamW
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="Keras writes this format on TensorFlow")
+def test_a_found_network_is_exported_for_tensorflow(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    images, labels = load_digits(return_X_y=True)
+    images = (images[:96] / 16).reshape(-1, 8, 8, 1).astype("float32")
+    space = kno.nas.mobilenet_v3(depths=1, kernels=[3, 5], expansions=[1, 2], width=0.25)
+    options = {"search_space": space, "population_size": 2, "generations": 1, "epochs": 1, "seed": 1, "verbose": 0}
+    result = kno.neural_architecture_search(
+        (images, labels[:96]), None, {**options, "directory": tmp_path, "performance_predictor": "none"}
+    )
+    model = result.best_model()
+    model.export(tmp_path / "best", verbose=False)
+    loaded = tf.saved_model.load(str(tmp_path / "best"))
+    np.testing.assert_allclose(loaded.serve(images).numpy(), model.predict(images, verbose=0), rtol=1e-4, atol=1e-5)
