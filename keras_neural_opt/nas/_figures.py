@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from keras_neural_opt.hpo._panels import BEST, DOT, PALE, panels, scale_for
 from keras_neural_opt.hpo._parameter import is_finite
@@ -62,6 +63,7 @@ def genealogy_figure(result: "ArchitectureSearchResult") -> Figure:
     ancestors = zip(*(at[i] for i in line), strict=True)
     axes.plot(*ancestors, color=BEST, zorder=1.5, label="the best one's line")
     axes.set(xlabel="trial", ylabel=objective.name)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     scale_for(axes, [each.value for each in networks], objective)
     axes.legend(frameon=False)
     return figure
