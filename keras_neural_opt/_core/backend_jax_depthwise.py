@@ -1,4 +1,4 @@
-"""Depthwise convolutions on JAX for processors, where XLA's own take ten times as long: a loop over kernel places."""
+"""Depthwise convolutions on JAX for processors, where XLA's own are slow: a loop over the places of the kernel."""
 
 from functools import partial
 from typing import Any
@@ -28,27 +28,30 @@ def depthwise_conv(x: Any, kernel: Any, stride: int, padding: str) -> Any:
     return _forward(x, kernel, stride, padding)[0]
 
 
+@partial(jax.jit, static_argnums=(2, 3))
 def _forward(x: Any, kernel: Any, stride: int, padding: str) -> tuple[Any, tuple[Any, Any]]:
-    padded = jnp.pad(x, ((0, 0), *_pads(x, kernel, stride, padding), (0, 0)))
+    # Half precision would round each sum, and overflow in products.
+    dtype = jnp.promote_types(x.dtype, jnp.float32)
+    padded = jnp.pad(x.astype(dtype), ((0, 0), *_pads(x, kernel, stride, padding), (0, 0)))
     rows, columns = _output_shape(padded, kernel, stride)
-    flat = _flat(kernel)
+    flat = _flat(kernel).astype(dtype)
 
     def add_place(place: Any, total: Any) -> Any:
         return total + _seen(padded, kernel, place, rows, columns, stride) * flat[place]
 
-    # Half precision would round each sum.
-    dtype = jnp.promote_types(x.dtype, jnp.float32)
     total = jnp.zeros((x.shape[0], rows, columns, x.shape[3]), dtype)
     return lax.fori_loop(0, len(flat), add_place, total).astype(x.dtype), (x, kernel)
 
 
+@partial(jax.jit, static_argnums=(0, 1))
 def _backward(stride: int, padding: str, known: tuple[Any, Any], gradient: Any) -> tuple[Any, Any]:
     x, kernel = known
-    pads = _pads(x, kernel, stride, padding)
-    padded = jnp.pad(x, ((0, 0), *pads, (0, 0)))
+    dtype = jnp.promote_types(x.dtype, jnp.float32)
+    gradient, pads = gradient.astype(dtype), _pads(x, kernel, stride, padding)
+    padded = jnp.pad(x.astype(dtype), ((0, 0), *pads, (0, 0)))
     _, rows, columns, _ = gradient.shape
     height, width = padded.shape[1:3]
-    flat, sides = _flat(kernel), kernel.shape[:2]
+    flat, sides = _flat(kernel).astype(dtype), kernel.shape[:2]
     # With zeros between its pixels, and as many around as a kernel reaches.
     around = [
         (side - 1, size - (count - 1) * stride - 1, stride - 1)
@@ -64,7 +67,6 @@ def _backward(stride: int, padding: str, known: tuple[Any, Any], gradient: Any) 
         seen = _seen(padded, kernel, place, rows, columns, stride)
         return of_x, of_kernel.at[place].set(jnp.sum(seen * gradient, (0, 1, 2), of_kernel.dtype))
 
-    dtype = jnp.promote_types(x.dtype, jnp.float32)
     totals = jnp.zeros(padded.shape, dtype), jnp.zeros(flat.shape, dtype)
     of_x, of_kernel = lax.fori_loop(0, len(flat), add_place, totals)
     (top, _), (left, _) = pads

@@ -49,3 +49,5 @@ def _give(model: Any, optimizer: Any) -> None:
     new = keras.optimizers.get(optimizer)
     wrap = scaled and not isinstance(new, keras.optimizers.LossScaleOptimizer)
     model.optimizer = keras.optimizers.LossScaleOptimizer(new, name="loss_scale_optimizer") if wrap else new
+    # A file of the model has what it was compiled with from here.
+    model._compile_config.config["optimizer"] = model.optimizer

@@ -1,4 +1,4 @@
-"""Depthwise convolutions in trials: Keras', and where XLA's take ten times as long, our own."""
+"""Depthwise convolutions in trials: Keras', and where XLA's are slow, our own."""
 
 from typing import Any
 

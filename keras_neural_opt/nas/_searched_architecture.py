@@ -59,8 +59,6 @@ class SearchedArchitecture(Searched):
             metrics=self.options["metrics"] or list(self.task.metrics),
             jit_compile=jit_compile(),
         )
-        # TensorFlow would trace the first step once more if it made variables.
-        model.optimizer.build(model.trainable_variables)
         return model
 
     def measure(self, hp: Any, model: Any) -> None:
@@ -82,6 +80,10 @@ class SearchedArchitecture(Searched):
         self.measure(hp, model)
         known = {name: hp.measured[name] for name in self._measures}
         callbacks = [Measured(known), *kwargs.pop("callbacks", ())]
+        if model.built and not model.optimizer.built:
+            # TensorFlow would trace the first step once more if it made variables. Not before the weights are those to
+            # begin with, which an optimizer may copy.
+            model.optimizer.build(model.trainable_variables)
         return super().fit(hp, model, *args, callbacks=callbacks, **kwargs)
 
     def finish(self, model: Any, inputs: Any, batch_size: int) -> None:

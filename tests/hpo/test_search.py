@@ -263,7 +263,10 @@ def test_the_best_is_trained_again_on_all_data(tmp_path: Path) -> None:
     assert int(model.optimizer.iterations) == 8 * (best_epoch + 1)  # 64 samples in batches of 8
     assert model.evaluate(*far, verbose=0) < result.best_value
     other = kno.optimizers.SGD(kno.schedules.LinearDecay(0.1, 4, 0.05, unit="epoch"), momentum=0.9)
-    assert result.retrain(2, other).optimizer is other
+    again = result.retrain(2, other)
+    assert again.optimizer is other
+    again.save(tmp_path / "again.keras")
+    assert type(keras.saving.load_model(tmp_path / "again.keras").optimizer) is kno.optimizers.SGD
     assert float(other.learning_rate) == pytest.approx(0.075)
     with pytest.raises(ValueError, match="no-such"):
         result.retrain(optimizer="no-such")

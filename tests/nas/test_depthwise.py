@@ -63,6 +63,15 @@ def test_half_precision_sums_in_single() -> None:
 
 
 @of_jax
+def test_products_beyond_half_precision_do_not_overflow() -> None:
+    import jax.numpy as jnp
+
+    x = jnp.full((1, 1, 2, 1), 300.0, "float16")
+    kernel = jnp.array([300.0, -300.0], "float16").reshape(1, 2, 1, 1)
+    assert float(depthwise_conv(x, kernel, 1, "valid")[0, 0, 0, 0]) == 0.0
+
+
+@of_jax
 def test_layers_of_a_network_do_it_and_keep_what_they_return() -> None:
     inside = keras.Sequential([keras.Input((8, 8, 4)), keras.layers.DepthwiseConv2D(3, activation="relu")])
     x = keras.Input((8, 8, 4))
