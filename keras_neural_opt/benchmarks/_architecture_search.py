@@ -1,13 +1,13 @@
 """What an architecture search finds on real images in a few minutes, next to a random search of the same time."""
 
-import math
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from keras_neural_opt._core.arguments import check_arguments, integer
 from keras_neural_opt._core.branches import nothing
@@ -16,8 +16,6 @@ from keras_neural_opt.benchmarks._train_data import Data, data_folder, mnist
 
 SEEDS = 3
 STRATEGIES = ("auto", "random")
-# Of a normal distribution, for an interval of 95 %.
-_DEVIATIONS = 1.96
 
 
 @dataclass(frozen=True)
@@ -74,21 +72,12 @@ def architecture_search(
             for strategy in STRATEGIES:
                 results.append({"strategy": strategy, "seed": seed, **_searched(loaded, strategy, seed)})
                 (advance or nothing)()
-    protocol = {name: getattr(PROTOCOL, name) for name in ("seconds", "images", "judged", "epochs", "filters")}
-    return {"benchmark": "architecture-search", "data": loaded.source, **protocol, "results": results}
+    return {"benchmark": "architecture-search", "data": loaded.source, **asdict(PROTOCOL), "results": results}
 
 
 def searches_of(seeds: int | None) -> int:
     """Return how many searches `architecture_search` makes."""
     return len(STRATEGIES) * (seeds or SEEDS)
-
-
-def wilson(accuracy: float, count: int) -> tuple[float, float]:
-    """Return the interval in which the true rate lies, with 95 %, of a rate seen in so many cases."""
-    square = _DEVIATIONS**2
-    middle = (accuracy + square / (2 * count)) / (1 + square / count)
-    away = math.sqrt(accuracy * (1 - accuracy) / count + square / (4 * count**2)) * _DEVIATIONS / (1 + square / count)
-    return middle - away, middle + away
 
 
 def _searched(data: Data, strategy: str, seed: int) -> dict[str, Any]:
@@ -112,17 +101,23 @@ def _searched(data: Data, strategy: str, seed: int) -> dict[str, Any]:
         result = search(train, judged, config)
         ended = [trial for trial in result.study.trials if trial.value is not None]
         begun = min(trial.datetime_start for trial in result.study.trials)
-        accuracy = _accuracy(result.tuner.get_best_models(1)[0], data)
+        right = _right(result.tuner.get_best_models(1)[0], data)
         genotype = result.best_architecture.genotype
     return {
         "ended_after": [round((trial.datetime_complete - begun).total_seconds(), 2) for trial in ended],
         "accuracies": [round(trial.value, 4) for trial in ended],
         "genotype": genotype,
-        "test_accuracy": round(accuracy, 4),
-        "interval": [round(limit, 4) for limit in wilson(accuracy, len(data.held_out_inputs))],
+        "test_accuracy": round(right / len(data.held_out_inputs), 4),
+        "interval": [round(float(limit), 4) for limit in interval(right, len(data.held_out_inputs))],
     }
 
 
-def _accuracy(model: Any, data: Data) -> float:
+def interval(right: int, count: int) -> tuple[float, float]:
+    """Return where, with 95 %, the true rate lies of what was right so often (Wilson, 1927)."""
+    found = stats.binomtest(right, count).proportion_ci(0.95, "wilson")
+    return found.low, found.high
+
+
+def _right(model: Any, data: Data) -> int:
     predicted = model.predict(data.held_out_inputs, 1_000, verbose=0)
-    return float(np.mean(np.argmax(predicted, -1) == data.held_out_labels))
+    return int(np.sum(np.argmax(predicted, -1) == data.held_out_labels))

@@ -51,10 +51,10 @@ def trials() -> int:
 def _alone(way: str, which: str | int) -> float:
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
-        return pool.apply(measured, (way, which))
+        return pool.apply(processor_seconds, (way, which))
 
 
-def measured(way: str, which: str | int) -> float:
+def processor_seconds(way: str, which: str | int) -> float:
     """Return the seconds of processor time of one way to train one network."""
     data = _images(digits(None))
     keras.utils.set_random_seed(0)

@@ -132,7 +132,8 @@ class SearchSpace:
                 "SearchSpace.elastic must be given where networks share weights, as it is in mobilenet_v3, mlp and"
                 " cell; received None"
             )
-        elastic = self._elastic(given["input_shape"], given["classes"])
+        with while_building():
+            elastic = self._elastic(given["input_shape"], given["classes"])
         return replace(
             elastic,
             numbers=lambda genotype: elastic.numbers(self._values(genotype)),

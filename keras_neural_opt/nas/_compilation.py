@@ -6,7 +6,7 @@ from keras_neural_opt._core.backend import NAME
 
 
 def jit_compile() -> bool | str:
-    """Return what `compile` gets: TensorFlow's XLA takes longer than it saves; JAX has nothing else."""
+    """Return what `compile` gets: TensorFlow without XLA; JAX has nothing else."""
     return False if NAME == "tensorflow" else "auto"
 
 

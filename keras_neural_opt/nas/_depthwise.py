@@ -1,5 +1,6 @@
 """Depthwise convolutions in trials: Keras', and where XLA's are slow, our own."""
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -30,21 +31,14 @@ def with_quick_depthwise(model: Any) -> None:
         return
     for layer in model._flatten_layers(include_self=False):
         if type(layer) is keras.layers.DepthwiseConv2D and _is_plain(layer):
-            layer.call = _Call(layer)
+            layer.call = partial(_call, layer)
 
 
-class _Call:
-    """What a layer does when it is called."""
-
-    def __init__(self, layer: Any) -> None:
-        self._layer = layer
-
-    def __call__(self, inputs: Any) -> Any:
-        layer = self._layer
-        x = depthwise_conv(inputs, layer.kernel, layer.strides[0], layer.padding)
-        if layer.use_bias:
-            x = keras.ops.add(x, layer.bias)
-        return x if layer.activation is None else layer.activation(x)
+def _call(layer: Any, inputs: Any) -> Any:
+    x = depthwise_conv(inputs, layer.kernel, layer.strides[0], layer.padding)
+    if layer.use_bias:
+        x = keras.ops.add(x, layer.bias)
+    return x if layer.activation is None else layer.activation(x)
 
 
 def _is_plain(layer: Any) -> bool:

@@ -34,7 +34,7 @@ def test_the_command_writes_what_both_ways_take(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("keras_neural_opt.nas.mobilenet_v3", small)
     monkeypatch.setattr(_architecture_trial, "NETWORKS", {"drawn": 0})
     # A new process would know nothing of the small space.
-    monkeypatch.setattr(_architecture_trial, "_alone", _architecture_trial.measured)
+    monkeypatch.setattr(_architecture_trial, "_alone", _architecture_trial.processor_seconds)
     out = tmp_path / "record.json"
     assert main(["bench", "architecture-trial", "--out", str(out)]) == 0
     [row] = json.loads(out.read_text())["results"]

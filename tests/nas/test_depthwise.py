@@ -91,3 +91,22 @@ def test_layers_of_a_network_do_it_and_keep_what_they_return() -> None:
         np.testing.assert_allclose(own, other, rtol=1e-5, atol=1e-5)
     # Of what is saved nothing changes.
     assert keras.Model.from_config(model.get_config()).count_params() == model.count_params()
+
+
+@of_jax
+def test_only_while_a_network_is_made_xla_tries_less() -> None:
+    import jax
+
+    from keras_neural_opt.nas import SearchSpace
+
+    seen = []
+
+    def build(genes):
+        seen.append(jax.config.read("jax_disable_most_optimizations"))
+        raise RuntimeError("broken")
+
+    before = jax.config.read("jax_disable_most_optimizations")
+    with pytest.raises(RuntimeError, match="broken"):
+        SearchSpace([("units", "categorical", [1, 2])], build).build({"units": 1})
+    assert (seen, before) == ([True], False)
+    assert jax.config.read("jax_disable_most_optimizations") is before

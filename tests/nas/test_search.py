@@ -361,3 +361,18 @@ def test_a_found_network_is_exported_for_tensorflow(tmp_path: Path) -> None:
     model.export(tmp_path / "best", verbose=False)
     loaded = tf.saved_model.load(str(tmp_path / "best"))
     np.testing.assert_allclose(loaded.serve(images).numpy(), model.predict(images, verbose=0), rtol=1e-4, atol=1e-5)
+
+
+def test_an_optimizer_copies_the_weights_that_were_inherited(tmp_path: Path) -> None:
+    seen = []
+
+    class Begins(keras.callbacks.Callback):
+        def on_train_begin(self, logs: Any = None) -> None:
+            slow = [each for each in self.model.optimizer.variables if "slow" in each.path]
+            pairs = zip(slow, self.model.trainable_variables, strict=True)
+            seen.append([np.ptp([keras.ops.convert_to_numpy(each) for each in pair], 0).max() for pair in pairs])
+
+    options = {"optimizer": kno.optimizers.Lookahead(kno.optimizers.AdamW()), "inherit_weights": True, "generations": 1}
+    searched(tmp_path, callbacks=[Begins()], performance_predictor="none", **options)
+    assert len(seen) == 3
+    assert all(differences and max(differences) == 0.0 for differences in seen)
