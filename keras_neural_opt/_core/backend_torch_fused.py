@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import compress
 from operator import attrgetter
 from typing import Any
@@ -49,29 +50,42 @@ def adam(
         l2: Whether weight decay is added to the gradients.
         beta_1: Decay of the mean.
         beta_2: Decay of the square.
-        epsilon: Added to the root before the bias correction. torch adds its own after it.
+        epsilon: Added to the root before the bias correction, which is part of the rate here. torch adds its own after it.
     """
     kernel = torch._fused_adam_ if l2 else torch._fused_adamw_
-    correction = -math.expm1(t * math.log(beta_2)) if beta_2 else 1.0
-    step = torch.full((), t, dtype=torch.float32, device=lists[0][0].device)
+    rate = lr * math.sqrt(_correction(beta_2, t)) / _correction(beta_1, t)
+    endless = _endless(lists[0][0].device)
     for (p, g, m, v, *v_hat), decay in _by_decay(lists, marks, coefficient):
-        if not l2 and decay and p[0].dtype is torch.float32:
-            decay = _dithered(lr * decay, t) / lr if lr else 0.0
+        if not l2 and decay:
+            # The kernel multiplies it by its own rate.
+            amount = _dithered(lr * decay, t) if p[0].dtype is torch.float32 else lr * decay
+            decay = amount / rate if rate else 0.0
         kernel(
             p,
             g,
             m,
             v,
             v_hat[0] if v_hat else [],
-            [step] * len(p),
-            lr=lr,
+            [endless] * len(p),
+            lr=rate,
             beta1=beta_1,
             beta2=beta_2,
             weight_decay=decay,
-            eps=epsilon / math.sqrt(correction),
+            eps=epsilon,
             amsgrad=bool(v_hat),
             maximize=False,
         )
+
+
+def _correction(beta: float, t: float) -> float:
+    """Return `1 - beta ** t`, exact to the last digit also where it is small."""
+    return -math.expm1(t * math.log(beta)) if beta else 1.0
+
+
+@cache
+def _endless(device: torch.device) -> torch.Tensor:
+    """Return the step after which the kernel corrects no bias: on GPUs it does so in float32, 1e-5 off."""
+    return torch.full((), math.inf, device=device)
 
 
 def sgd(

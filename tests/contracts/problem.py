@@ -43,8 +43,7 @@ def make_variables(values: Arrays, dtype: str = "float32") -> list[Any]:
 
 def read(variables: Sequence[Any]) -> Arrays:
     """Return copies of the variables' values, in float64."""
-    values = [v.numpy() if isinstance(v, keras.Variable) else v for v in variables]
-    return [np.array(value, "float64") for value in values]
+    return [np.array(keras.ops.convert_to_numpy(v), "float64") for v in variables]
 
 
 def largest(arrays: Sequence[np.ndarray]) -> float:

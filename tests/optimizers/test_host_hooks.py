@@ -339,6 +339,10 @@ def test_fused_kernels_take_the_arguments_that_we_give():
     assert p[0].tolist() == pytest.approx([0.85] * 3)
     torch._fused_adam_(p, g, m, v, [], [torch.tensor(1.0)], weight_decay=0.0, **adam)
     assert p[0].tolist() == pytest.approx([0.75] * 3)
+    endless = [torch.tensor(float("inf"))]  # no bias is corrected
+    torch._fused_adam_(p, g, m, v, [], endless, weight_decay=0.0, **{**adam, "beta1": 0.9, "beta2": 0.5})
+    assert p[0].tolist() == pytest.approx([0.65] * 3)
+    p[0].fill_(0.75)
     sgd = {"weight_decay": 0.0, "momentum": 0.5, "lr": -1.0, "dampening": 1.1, "nesterov": False, "maximize": False}
     torch._fused_sgd_(p, g, m, is_first_step=False, **sgd)
     assert m[0].tolist() == pytest.approx([0.4] * 3)
