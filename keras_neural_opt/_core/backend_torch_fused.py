@@ -50,7 +50,7 @@ def adam(
         l2: Whether weight decay is added to the gradients.
         beta_1: Decay of the mean.
         beta_2: Decay of the square.
-        epsilon: Added to the root before the bias correction, which is part of the rate here. torch adds its own after it.
+        epsilon: Added to the root before the bias correction, which is part of the kernel's rate here.
     """
     kernel = torch._fused_adam_ if l2 else torch._fused_adamw_
     rate = lr * math.sqrt(_correction(beta_2, t)) / _correction(beta_1, t)
