@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CorruptStateError",
     "callbacks",
+    "compression",
     "converged",
     "create_adabelief_config",
     "create_adabound_config",
@@ -94,7 +95,16 @@ def __getattr__(name: str) -> _Module:
 _is_script = os.path.splitext(os.path.basename(sys.argv[0]))[0] == "keras-neural-opt"
 
 if not _is_script or "keras_neural_opt.cli" in sys.modules:
-    from keras_neural_opt import callbacks, layers, optimizers, regularization, schedules, training, transforms
+    from keras_neural_opt import (
+        callbacks,
+        compression,
+        layers,
+        optimizers,
+        regularization,
+        schedules,
+        training,
+        transforms,
+    )
     from keras_neural_opt._core.files import CorruptStateError
     from keras_neural_opt.api import (
         converged,

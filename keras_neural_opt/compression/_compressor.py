@@ -1,0 +1,104 @@
+"""The contract of every compressor."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import keras
+import numpy as np
+
+from keras_neural_opt._core.arguments import Configurable
+from keras_neural_opt.compression._layout import Layout
+from keras_neural_opt.compression._transport import Transport
+
+
+@dataclass(frozen=True)
+class State:
+    """One tensor that a compressor keeps from step to step.
+
+    Args:
+        name: Its name in saved files.
+        shape: Its shape, on one worker.
+        local: Whether every worker has its own (default), or all the same.
+        value: A function that returns its first value, a NumPy array; zeros by default.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    local: bool = True
+    value: Callable[[], np.ndarray] | None = None
+
+
+class Reduced(NamedTuple):
+    """What became of the workers' vectors.
+
+    Attributes:
+        mean: Roughly their mean, the same on every worker to the last bit.
+        lost: Returns what the mean lacks of this worker's vector: over all workers, the mean of what is lost and
+            `mean` are the exact mean. A function, because most callers do not ask.
+        state: The new state, in order.
+    """
+
+    mean: Any
+    lost: Callable[[], Any]
+    state: list[Any]
+
+
+class Compressor(Configurable):
+    """Base class: replaces the mean of the workers' gradients by one that costs fewer bytes.
+
+    A compressor is a pure function of a vector, in which the gradients of a bucket lie one after another, and of its
+    own state; it talks to the other workers through a `Transport` alone. A subclass overrides `reduce` and, if it
+    keeps something, `state`.
+
+    Attributes:
+        unbiased: Whether the expected `mean` is the exact one.
+        remembers: Whether it sends later what it has not sent: around it `ErrorFeedback` is of no use.
+
+    Example:
+        >>> import keras
+        >>> from keras_neural_opt import compression
+        >>> int8 = compression.Int8()
+        >>> means, _ = compression.simulate(int8, [[keras.ops.ones(300)], [keras.ops.zeros(300)]])
+        >>> round(float(means[0][7]), 3)
+        0.5
+    """
+
+    unbiased: bool = False
+    remembers: bool = False
+
+    def state(self, layout: Layout) -> list[State]:
+        """Return what is kept for a bucket.
+
+        Args:
+            layout: The shapes of its tensors.
+        """
+        return []
+
+    def reduce(self, x: Any, layout: Layout, state: list[Any], transport: Transport, step: Any) -> Reduced:
+        """Return roughly the mean of all workers' vectors.
+
+        Args:
+            x: This worker's gradients, one float32 vector of finite numbers.
+            layout: The shapes of the tensors in it.
+            state: The state that the last call returned.
+            transport: The way to the other workers.
+            step: The number of the step, from 0, the same on every worker; an integer or an integer tensor.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must override reduce(x, layout, state, transport, step)")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor arguments, JSON-ready."""
+        save = keras.saving.serialize_keras_object
+        found = self.hyperparameters().items()
+        return {name: save(value) if isinstance(value, Compressor) else value for name, value in found}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Return a compressor with these constructor arguments."""
+        restore = keras.saving.deserialize_keras_object
+        return cls(**{name: restore(value) if isinstance(value, dict) else value for name, value in config.items()})
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self.hyperparameters().items())
+        return f"{type(self).__name__}({options})"

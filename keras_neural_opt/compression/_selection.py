@@ -1,0 +1,68 @@
+"""Where the largest elements of a vector are."""
+
+from typing import Any
+
+from keras import ops
+
+# A hundredth of the elements, and at least so many, tell the threshold to some percent.
+_PART, _LEAST = 100, 1 << 14
+_ROW = 64
+# Aimed below what is sent, so that it all fits: what does not is at the vector's end, always the same layers.
+_AIM = 0.9
+
+
+def exact(x: Any, count: int) -> Any:
+    """Return the places of the elements with the largest absolute values.
+
+    Args:
+        x: A vector.
+        count: How many.
+    """
+    return ops.cast(ops.top_k(ops.absolute(x), count, sorted=False)[1], "int32")
+
+
+def sampled(x: Any, count: int) -> Any:
+    """Return places of about the largest elements: of those above a threshold that a sample tells.
+
+    Args:
+        x: A vector.
+        count: How many places to return. Where fewer elements are above the threshold, the rest are the length of the
+            vector, which is no place.
+    """
+    sizes = ops.absolute(x)
+    return first_places(sizes >= threshold(sizes, count), count)
+
+
+def threshold(sizes: Any, count: int) -> Any:
+    """Return what is exceeded by somewhat fewer than `count` elements, as every hundredth element tells.
+
+    Args:
+        sizes: A vector of absolute values.
+        count: How many of its elements shall be above, at most.
+    """
+    length = sizes.shape[0]
+    stride = max(1, min(_PART, length // _LEAST))
+    sample = sizes[::stride]
+    above = max(1, round(_AIM * count * sample.shape[0] / length))
+    return ops.min(ops.top_k(sample, above)[0])
+
+
+def first_places(chosen: Any, count: int) -> Any:
+    """Return the places of the first `count` true elements, in order, and then the length of the vector.
+
+    A number that is known before the step is compiled: first of all it is counted how many there are in each row of a
+    few dozen elements. A place in the result then belongs to a row, in which it is looked for.
+
+    Args:
+        chosen: A vector of booleans.
+        count: How many places to return.
+    """
+    length = chosen.shape[0]
+    rows = ops.cast(ops.reshape(ops.pad(chosen, (0, -length % _ROW)), (-1, _ROW)), "int32")
+    ends = ops.cumsum(ops.sum(rows, axis=1))
+    wanted = ops.arange(count, dtype="int32")
+    row = ops.minimum(ops.cast(ops.searchsorted(ends, wanted, side="right"), "int32"), rows.shape[0] - 1)
+    inside = ops.take(rows, row, axis=0)
+    before = ops.take(ends, row) - ops.sum(inside, axis=1)
+    place = row * _ROW + ops.cast(ops.argmax(ops.cumsum(inside, axis=1) > (wanted - before)[:, None], axis=1), "int32")
+    return ops.where(wanted < ends[-1], place, length)
