@@ -179,7 +179,7 @@ def test_a_sampled_threshold_sends_most_of_the_largest(seed: int) -> None:
     sampled, _ = kc.simulate(kc.TopK(0.01, "sampled"), [[x]])
     sent = flat(sampled)
     kept = np.abs(sent) > 0
-    assert 3200 <= kept.sum() <= 4000  # a tenth fewer than asked for, as long as the sample errs by less than a tenth
+    assert 3200 <= kept.sum() <= 4000  # fewer than asked for by three times what the sample errs, so all fit
     assert np.array_equal(sent[kept], x[kept].astype("float64"))
     assert np.abs(sent[kept]).min() > np.abs(x[~kept]).max()  # nothing that is left is larger
 

@@ -1,0 +1,106 @@
+"""Collectives of JAX inside of `shard_map`, for a `DistributedOptimizer`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import keras
+import numpy as np
+from jax import lax
+from jax.experimental import multihost_utils
+from jax.sharding import NamedSharding, PartitionSpec
+
+from keras_neural_opt.compression import Transport
+
+
+class ShardTransport(Transport):
+    """The devices along the axis of a batch.
+
+    Args:
+        axis: The axis' name.
+        size: How many devices there are.
+    """
+
+    def __init__(self, axis: str, size: int) -> None:
+        super().__init__()
+        self._axis, self.size, self.rank = axis, size, lax.axis_index(axis)
+
+    def _sum(self, x: Any) -> Any:
+        return lax.psum(x, self._axis)
+
+    def _gather(self, x: Any) -> Any:
+        return _from_integers(lax.all_gather(_as_integers(x), self._axis), x)
+
+    def _exchange(self, x: Any) -> Any:
+        return _from_integers(lax.all_to_all(_as_integers(x), self._axis, 0, 0), x)
+
+
+def _as_integers(x: Any) -> Any:
+    # On CPUs bfloat16 would be sent as float32.
+    return lax.bitcast_convert_type(x, jnp.uint16) if x.dtype in (jnp.float16, jnp.bfloat16) else x
+
+
+def _from_integers(found: Any, x: Any) -> Any:
+    return lax.bitcast_convert_type(found, x.dtype) if found.dtype != x.dtype else found
+
+
+def workers() -> int:
+    """Return the number of devices that a batch is spread over."""
+    distribution = keras.distribution.distribution()
+    if distribution is None or distribution.batch_dim_name is None:
+        return 1
+    mesh = distribution.device_mesh
+    return int(mesh.shape[list(mesh.axis_names).index(distribution.batch_dim_name)])
+
+
+def transport() -> Transport:
+    """Return the way to no one: inside a distributed train step there is another."""
+    return Transport()
+
+
+def reduces_itself(optimizer: Any) -> bool:
+    """Whether gradients are reduced where the optimizer gets them: XLA has done it before that."""
+    return False
+
+
+def factor() -> float:
+    """Return what gradients are multiplied by to be those of a worker's own mean loss."""
+    return 1.0
+
+
+def add_state(optimizer: Any, name: str, shape: tuple[int, ...], initializer: Any, local: bool) -> Any:
+    """Return a new variable of the optimizer; of what is a worker's own, with a row for each device, on that device."""
+    if not local or workers() == 1:
+        return optimizer.add_variable(shape, initializer=initializer, dtype="float32", name=name)
+    distribution = keras.distribution.distribution()
+    mesh = distribution.device_mesh.backend_mesh
+    layout = NamedSharding(mesh, PartitionSpec(distribution.batch_dim_name))
+    rows = (workers(), *shape)
+    return optimizer.add_variable(rows, initializer="zeros", dtype="float32", layout=layout, name=name)
+
+
+def total(variable: Any) -> np.ndarray:
+    """Return the sum of all workers' values; all processes must ask."""
+    value = variable.value
+    if workers() == 1:
+        return np.asarray(value)
+    rows = value if value.is_fully_addressable else multihost_utils.process_allgather(value, tiled=True)
+    return np.asarray(rows).sum(axis=0)
+
+
+def shared(value: np.ndarray) -> np.ndarray:
+    """Return what each worker gets of a sum, as the variable's value."""
+    count = workers()
+    return value if count == 1 else np.broadcast_to(value / count, (count, *value.shape))
+
+
+def begin_alike(variables: Sequence[Any]) -> None:
+    """Do nothing: see `distribute`."""
+
+
+def distribute(model: Any) -> None:
+    """Give a model a train step in which each device has the gradients of its own part of the batch."""
+    from keras_neural_opt.distributed._jax_step import make_train_step
+
+    if workers() > 1:
+        make_train_step(model)

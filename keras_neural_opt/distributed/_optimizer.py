@@ -1,0 +1,275 @@
+"""Data-parallel training with any optimizer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_neural_opt._core.arguments import integer, optional
+from keras_neural_opt._core.backend import native
+from keras_neural_opt._core.nested import chain
+from keras_neural_opt.compression import Compressor, ErrorFeedback, Layout, Reduced, Transport, WarmUp
+from keras_neural_opt.compression._checks import inner_compressor
+from keras_neural_opt.distributed._engine import engine
+from keras_neural_opt.optimizers._state import save
+from keras_neural_opt.optimizers._wrapper import Wrapper, export
+
+# What is sent as one vector at most: its places are counted in 32 bits, and it is one more copy of the gradients.
+_BUCKET = 1 << 26
+_MEBIBYTE = 1 << 20
+
+
+@export
+class DistributedOptimizer(Wrapper):
+    r"""Data-parallel training (Sergeev and Del Balso, 2018), with compressed gradients where that pays.
+
+    Each worker computes the gradients of its part of the batch; this optimizer makes their mean, through a compressor
+    or as they are, and gives it to another one. All workers so take the same step, and their weights stay equal to the
+    last bit. Clipping and everything else that the inner optimizer does comes after.
+
+    .. math::
+        g = C\Bigl(\tfrac{1}{N} \sum_{w=1}^{N} g_w\Bigr), \qquad \theta \leftarrow \text{inner}(\theta, g)
+
+    Where a gradient of any worker is not finite, all get NaN, and what waits to be sent stays as it was: the inner
+    optimizer's `nonfinite` decides, on all workers alike.
+
+    Args:
+        inner_optimizer: The optimizer, or its name. For float16, `LossScale` goes inside, and
+            `compile(auto_scale_loss=False)` keeps Keras from putting another one around.
+        compression: A compressor, or None for float32. Biased ones get error feedback, unless it is one that has it;
+            `ErrorFeedback(..., decay=0)` is without.
+        warmup_steps: How many steps are not compressed, >= 0. Defaults to 0.
+        name: The name of this optimizer.
+
+    Raises:
+        ValueError: An argument breaks its rule; or the inner optimizer accumulates gradients: put
+            `GradientAccumulation` around, so that gradients are reduced once a step.
+        RuntimeError: On JAX, with several devices, the model's train step was not made by `distribute`.
+
+    Example:
+        >>> import keras
+        >>> import keras_neural_opt as kno
+        >>> optimizer = kno.distributed.DistributedOptimizer(
+        ...     keras.optimizers.Adam(1e-3), compression=kno.compression.PowerSGD(rank=4)
+        ... )
+
+    Note:
+        Nothing overlaps with the backward pass, so that on fast links compression loses. Gradients are reduced in
+        float32. State: that of the compressor, with error feedback 4 bytes a parameter on each worker. It is saved as
+        the sum over the workers, so that it goes on with another number of them; all workers must save together, see
+        `save`.
+
+    References:
+        Sergeev, Del Balso, Horovod: fast and easy distributed deep learning in TensorFlow, 2018,
+        https://arxiv.org/abs/1802.05799
+    """
+
+    compression: Compressor | None
+    warmup_steps: int
+    changes_gradients = True
+    counters = ("reductions", "sent_mebibytes", "sent_bytes")
+
+    def __init__(
+        self,
+        inner_optimizer: Any,
+        compression: Compressor | None = None,
+        warmup_steps: int = 0,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(inner_optimizer, name=name)
+        self.set_hyperparameters(
+            compression=optional(inner_compressor(compression)), warmup_steps=integer(warmup_steps, 0)
+        )
+        self._compressor = _complete(self.compression, self.warmup_steps)
+        self._buckets: list[_Bucket] = []
+        self._reduced_before: Any = None
+
+    @property
+    def needs_whole_gradients(self) -> bool:
+        """Whether its gradients must be those of a step: each call is a message."""
+        return True
+
+    def _refuse_what_does_not_go_inside(self, inner: Any) -> None:
+        # A scaled loss is judged after the reduction, by all alike.
+        if isinstance(inner, keras.optimizers.LossScaleOptimizer):
+            inner = inner.inner_optimizer
+        super()._refuse_what_does_not_go_inside(inner)
+
+    @property
+    def loss_scale_factor(self) -> float | None:
+        """The loss scale of the inner optimizer."""
+        factor: float | None = self.inner_optimizer.loss_scale_factor
+        return factor
+
+    @loss_scale_factor.setter
+    def loss_scale_factor(self, value: float | None) -> None:
+        if hasattr(self, "inner_optimizer"):  # Only an optimizer that scales the loss, put around this one, sets it.
+            raise ValueError(
+                "DistributedOptimizer must be around what scales the loss, which would judge each worker's gradients"
+                " alone: write DistributedOptimizer(LossScale(...)), and compile(..., auto_scale_loss=False)"
+            )
+
+    def create_state(self, variables: list[Any]) -> None:
+        """Create the state of the compressor, and give all workers the weights of the first."""
+        self._buckets = _buckets(variables, self._compressor)
+        for i, bucket in enumerate(self._buckets):
+            for kept in bucket.kept:
+                first = kept.value() if kept.value else "zeros"
+                initializer = first if isinstance(first, str) else keras.initializers.Constant(first)
+                name = f"{kept.name}_{i}"
+                bucket.state.append(engine.add_state(self, name, kept.shape, initializer, kept.local))
+        with native.outside_graph():
+            engine.begin_alike(variables)
+
+    # ---- One step
+
+    def _step(
+        self, own: list[Any], moved: list[Any], gradients: list[Any], variables: list[Any], given: list[int]
+    ) -> None:
+        if self._reduced_before is not None:
+            means, sent = own, self._reduced_before
+        else:
+            if engine.workers() > 1 and not engine.reduces_itself(self):
+                raise RuntimeError(
+                    "DistributedOptimizer gets gradients that XLA has reduced already: give the model its train step"
+                    " by kno.distributed.distribute(model), after compile"
+                )
+            transport = engine.transport()
+            states = [[native.read(v) for v in bucket.state] for bucket in self._buckets]
+            step = native.read(self.counter("reductions"))
+            means, new = self.reduced(own, moved, states, transport, step)
+            for bucket, values in zip(self._buckets, new, strict=True):
+                native.write(bucket.state, values)
+            sent = transport.sent
+        self._count(sent)
+        for i, mean in zip(given, means, strict=True):
+            gradients[i] = mean
+        self.inner_optimizer.apply(gradients, variables)
+
+    def reduced(
+        self, own: Sequence[Any], moved: Sequence[Any], states: list[list[Any]], transport: Transport, step: Any
+    ) -> tuple[list[Any], list[list[Any]]]:
+        """Return the mean gradients and the new state of each bucket; reads and writes no variable.
+
+        Args:
+            own: This worker's gradients.
+            moved: Their variables.
+            states: The state of each bucket.
+            transport: The way to the other workers.
+            step: The number of the step, from 0.
+        """
+        known = {id(v): x for v, x in zip(moved, native.dense(own, moved), strict=True)}
+        factor = engine.factor() / self._loss_scale()
+        vectors = [bucket.join(known, factor) for bucket in self._buckets]
+        finite = [ops.all(ops.isfinite(x)) for x in vectors]
+        broken = transport.sum(sum(1.0 - ops.cast(x, "float32") for x in finite))
+        found: dict[int, Any] = {}
+        new_states = []
+        for bucket, x, is_finite, state in zip(self._buckets, vectors, finite, states, strict=True):
+            x = ops.where(is_finite, x, ops.zeros_like(x))
+            reduced = bucket.reduce(x, state, transport, step)
+            mean = ops.where(broken > 0, np.float32("nan"), reduced.mean) / (factor / engine.factor())
+            new_states.append([ops.where(broken > 0, a, b) for a, b in zip(state, reduced.state, strict=True)])
+            found |= bucket.split(mean)
+        return [native.cast(found[id(v)], v.dtype) for v in moved], new_states
+
+    def _loss_scale(self) -> Any:
+        scales = [x.dynamic_scale for x in chain(self.inner_optimizer) if hasattr(x, "dynamic_scale")]
+        return native.read(scales[0]) if scales else 1.0
+
+    def _count(self, sent: Any) -> None:
+        done, mebibytes, rest = (self.counter(name) for name in self.counters)
+        now = native.read(rest) + native.cast(sent, rest.dtype)
+        native.write(
+            [done, mebibytes, rest],
+            [native.read(done) + 1, native.read(mebibytes) + now // _MEBIBYTE, now % _MEBIBYTE],
+        )
+
+    @property
+    def bytes_sent(self) -> int:
+        """What this worker has sent for gradients so far, as payloads; 0 before the first step."""
+        if not self.built:
+            return 0
+        read = [int(ops.convert_to_numpy(self.counter(name))) for name in self.counters[1:]]
+        return read[0] * _MEBIBYTE + read[1]
+
+    # ---- What is saved
+
+    def save_own_variables(self, store: Any) -> None:
+        """Write the state; what each worker has for itself as the sum over all, who must save together."""
+        save(self, _Sums(store, self._local_roles()) if self.built else store)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Restore the state, now or when the optimizer is built; each worker gets its part of the sums."""
+        super().load_own_variables(store)
+
+    def _local_roles(self) -> dict[str, Any]:
+        local = {
+            id(v) for bucket in self._buckets for v, kept in zip(bucket.state, bucket.kept, strict=True) if kept.local
+        }
+        return {role: v for role, v in self.state_by_role().items() if id(v) in local}
+
+
+class _Sums:
+    """A store of arrays, in which what is a worker's own is the sum over all workers."""
+
+    def __init__(self, store: Any, local: dict[str, Any]) -> None:
+        self._store, self._local = store, local
+
+    def __setitem__(self, role: str, array: Any) -> None:
+        self._store[role] = engine.total(self._local[role]) if role in self._local else array
+
+
+class _Bucket:
+    """Variables whose gradients are sent as one vector, and what the compressor keeps for them."""
+
+    def __init__(self, variables: list[Any], compressor: Compressor | None) -> None:
+        self.variables, self._compressor = variables, compressor
+        self.layout = Layout(tuple(tuple(v.shape) for v in variables))
+        self.kept = compressor.state(self.layout) if compressor else []
+        self.state: list[Any] = []
+
+    def join(self, known: dict[int, Any], factor: Any) -> Any:
+        """Return the gradients times a factor as one vector, 0 where a variable has none."""
+        parts = [known.get(id(v)) for v in self.variables]
+        tensors = [
+            ops.zeros(v.shape, "float32") if x is None else ops.cast(x, "float32")
+            for v, x in zip(self.variables, parts, strict=True)
+        ]
+        joined = self.layout.join(tensors)
+        return joined if isinstance(factor, float) and factor == 1.0 else joined * factor
+
+    def split(self, mean: Any) -> dict[int, Any]:
+        """Return the parts of a vector by the variables' identities."""
+        return {id(v): x for v, x in zip(self.variables, self.layout.split(mean), strict=True)}
+
+    def reduce(self, x: Any, state: list[Any], transport: Transport, step: Any) -> Reduced:
+        """Return what the compressor makes of the workers' vectors, or their mean."""
+        if self._compressor:
+            return self._compressor.reduce(x, self.layout, state, transport, step)
+        mean, lost = transport.mean(x)
+        return Reduced(mean, lost, state)
+
+
+def _buckets(variables: list[Any], compressor: Compressor | None) -> list[_Bucket]:
+    found: list[list[Any]] = [[]]
+    size = 0
+    for variable in variables:
+        count = int(np.prod(variable.shape))
+        if found[-1] and size + count > _BUCKET:
+            found.append([])
+            size = 0
+        found[-1].append(variable)
+        size += count
+    return [_Bucket(group, compressor) for group in found]
+
+
+def _complete(compression: Compressor | None, warmup_steps: int) -> Compressor | None:
+    """Return the compressor with the feedback that it needs, and the warm-up that was asked for."""
+    if compression is None:
+        return None
+    if not compression.unbiased and not compression.remembers:
+        compression = ErrorFeedback(compression)
+    return WarmUp(compression, warmup_steps) if warmup_steps else compression

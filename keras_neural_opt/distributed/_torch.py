@@ -1,0 +1,94 @@
+"""Collectives of `torch.distributed`, for a `DistributedOptimizer`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from keras_neural_opt.compression import Transport
+
+
+class TorchTransport(Transport):
+    """The ranks of the default process group."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size, self.rank = workers(), dist.get_rank() if workers() > 1 else 0
+
+    def _sum(self, x: Any) -> Any:
+        total = x.detach().clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+    def _gather(self, x: Any) -> Any:
+        sent = _as_bytes(x)
+        found = sent.new_empty((self.size, *sent.shape))
+        dist.all_gather(list(found.unbind()), sent)
+        return _from_bytes(found, x)
+
+    def _exchange(self, x: Any) -> Any:
+        sent = _as_bytes(x)
+        found = torch.empty_like(sent)
+        dist.all_to_all_single(found, sent)
+        return _from_bytes(found, x)
+
+
+def _as_bytes(x: Any) -> Any:
+    # No engine has all dtypes.
+    return x.contiguous().view(torch.uint8) if x.element_size() == 1 else x.contiguous().view(torch.int16)
+
+
+def _from_bytes(found: Any, x: Any) -> Any:
+    return found.view(x.dtype)
+
+
+def workers() -> int:
+    """Return the number of workers that train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def transport() -> Transport:
+    """Return the way to the other workers."""
+    return TorchTransport()
+
+
+def reduces_itself(optimizer: Any) -> bool:
+    """Whether gradients are reduced where the optimizer gets them: here they are."""
+    return True
+
+
+def factor() -> float:
+    """Return what gradients are multiplied by to be those of a worker's own mean loss."""
+    return 1.0
+
+
+def add_state(optimizer: Any, name: str, shape: tuple[int, ...], initializer: Any, local: bool) -> Any:
+    """Return a new variable of the optimizer, of which each process has its own."""
+    return optimizer.add_variable(shape, initializer=initializer, dtype="float32", name=name)
+
+
+def total(variable: Any) -> np.ndarray:
+    """Return the sum of all workers' values; all of them must ask."""
+    value = variable.value.detach().clone()
+    if workers() > 1:
+        dist.all_reduce(value)
+    return np.asarray(value.cpu())
+
+
+def shared(value: np.ndarray) -> np.ndarray:
+    """Return what each worker gets of a sum, as the variable's value."""
+    return value / workers()
+
+
+def begin_alike(variables: Sequence[Any]) -> None:
+    """Give variables the values that they have on the first worker."""
+    if workers() > 1:
+        for variable in variables:
+            dist.broadcast(variable.value.detach(), 0)
+
+
+def distribute(model: Any) -> None:
+    """Give a model's weights the values that they have on the first worker: Keras' own train step will do."""
+    begin_alike(model.variables)
