@@ -56,6 +56,7 @@ __all__ = [
     "create_warmup_stable_decay_scheduler",
     "create_yogi_config",
     "describe_architecture",
+    "distributed",
     "find_batch_size",
     "find_learning_rate",
     "format_hyperparameters",
@@ -94,7 +95,16 @@ def __getattr__(name: str) -> _Module:
 _is_script = os.path.splitext(os.path.basename(sys.argv[0]))[0] == "keras-neural-opt"
 
 if not _is_script or "keras_neural_opt.cli" in sys.modules:
-    from keras_neural_opt import callbacks, layers, optimizers, regularization, schedules, training, transforms
+    from keras_neural_opt import (
+        callbacks,
+        distributed,
+        layers,
+        optimizers,
+        regularization,
+        schedules,
+        training,
+        transforms,
+    )
     from keras_neural_opt._core.files import CorruptStateError
     from keras_neural_opt.api import (
         converged,
