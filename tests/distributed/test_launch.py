@@ -33,6 +33,7 @@ def launch(*arguments: str) -> int:
     return main(["launch", "--nproc", "2", "--backend", "jax", *arguments])
 
 
+@pytest.mark.slow
 def test_each_process_learns_its_place_in_the_words_of_every_engine(script, capfd: pytest.CaptureFixture[str]) -> None:
     program = script("import json, os, sys; print(json.dumps([dict(os.environ), sys.argv, sys.path[0], __name__]))")
     assert launch(program, "--nproc", "5") == 0
@@ -71,6 +72,7 @@ FAILURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", FAILURES)
 def test_one_that_fails_stops_the_others(case: str, script, capfd: pytest.CaptureFixture[str]) -> None:
     what, said = FAILURES[case]
@@ -81,6 +83,7 @@ def test_one_that_fails_stops_the_others(case: str, script, capfd: pytest.Captur
     assert f"keras-neural-opt: {said}" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_traceback_begins_in_the_script_and_its_end_is_repeated(script, capfd: pytest.CaptureFixture[str]) -> None:
     program = script("def f():\n    raise ValueError('no such luck')\n\nf()\n")
     assert main(["launch", "--nproc", "1", "--backend", "jax", program]) == 1
@@ -89,6 +92,7 @@ def test_a_traceback_begins_in_the_script_and_its_end_is_repeated(script, capfd:
     assert printed.endswith("[0]   ValueError: no such luck\n")
 
 
+@pytest.mark.slow
 def test_one_that_does_not_listen_is_killed_with_what_it_started(
     script, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +103,7 @@ def test_one_that_does_not_listen_is_killed_with_what_it_started(
     wait_until_gone(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_launch_has_a_time_limit(script, capfd: pytest.CaptureFixture[str]) -> None:
     program = script("import os, time; time.sleep(600 * int(os.environ['RANK']))")
     assert launch("--timeout", "2", program) == 1
@@ -119,6 +124,7 @@ while len(list(folder.glob("pid-*"))) < 4:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
 )
