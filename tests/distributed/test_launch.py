@@ -30,7 +30,7 @@ def script(tmp_path: Path):
 
 
 def launch(*arguments: str) -> int:
-    return main(["launch", "--nproc", "2", "--backend", "jax", *arguments])
+    return main(["launch", "--nproc", "2", "--backend", "jax", "--timeout", "60", *arguments])
 
 
 @pytest.mark.slow
