@@ -57,6 +57,7 @@ __all__ = [
     "create_warmup_stable_decay_scheduler",
     "create_yogi_config",
     "describe_architecture",
+    "distributed",
     "find_batch_size",
     "find_learning_rate",
     "format_hyperparameters",
@@ -98,6 +99,7 @@ if not _is_script or "keras_neural_opt.cli" in sys.modules:
     from keras_neural_opt import (
         callbacks,
         compression,
+        distributed,
         layers,
         optimizers,
         regularization,

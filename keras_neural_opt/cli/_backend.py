@@ -22,13 +22,22 @@ def use_backend(requested: str | None) -> str:
         if requested not in (None, running):
             raise ValueError(f"--backend {requested}: Keras already runs on {running}; unset KERAS_BACKEND")
         return running
-    chosen = requested or os.environ.get("KERAS_BACKEND") or _first_installed()
+    chosen = choose_backend(requested)
     os.environ["KERAS_BACKEND"] = chosen
     # TensorFlow logs its start-up to the terminal, over the progress bar.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # The package left out everything that imports Keras while there was no backend.
     importlib.reload(sys.modules["keras_neural_opt"])
     return chosen
+
+
+def choose_backend(requested: str | None) -> str:
+    """Return `requested`, what the environment says, or the first backend that is installed.
+
+    Raises:
+        ValueError: None is installed.
+    """
+    return requested or os.environ.get("KERAS_BACKEND") or _first_installed()
 
 
 def _first_installed() -> str:

@@ -5,12 +5,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from keras_neural_opt.cli import _bench, _list, _plot_schedule, _quickstart, _tune, _worker
+from keras_neural_opt.cli import _bench, _launch, _list, _plot_schedule, _quickstart, _tune, _worker
 from keras_neural_opt.cli._backend import BACKENDS, use_backend
 
 _COMMANDS = {
     "quickstart": _quickstart,
     "list": _list,
+    "launch": _launch,
     "bench": _bench,
     "plot-schedule": _plot_schedule,
     "tune": _tune,
@@ -44,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.prepare:
             options.prepare(options)
-        use_backend(options.backend)
+        if options.run is not _launch.run:  # it only starts programs, which choose for themselves what they import
+            use_backend(options.backend)
         options.run(options)
     except (OSError, RuntimeError, ValueError, ModuleNotFoundError) as error:
         print(f"keras-neural-opt: {error}", file=sys.stderr)

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+import keras
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from keras_neural_opt._core.devices import environment, environment_of
 from keras_neural_opt.hpo import _lost as lost
 from keras_neural_opt.hpo import _records as records
-from keras_neural_opt.hpo._devices import environment, environment_of
 from keras_neural_opt.hpo._owners import pid_of
 from keras_neural_opt.hpo._sent import sent
 from keras_neural_opt.hpo._work import DONE, READY, globals_of_keras, work
@@ -83,7 +84,8 @@ class Workers:
         ours, theirs = spawn.Pipe()
         # Not daemonic: a trial may have processes of its own, such as those that load data.
         process = spawn.Process(target=work, args=(theirs,), name=f"kno-worker-{place}")
-        with environment(environment_of(place, self._count)), _deaf_to_interrupts():
+        own = {**environment_of(place, self._count), "KERAS_BACKEND": keras.backend.backend()}
+        with environment(own), _deaf_to_interrupts():
             process.start()
         theirs.close()
         threading.Thread(target=_send, args=(ours, self._task), daemon=True).start()

@@ -12,11 +12,11 @@ import keras_tuner as kt
 import optuna
 import pytest
 
+from keras_neural_opt._core.devices import accelerators, environment, environment_of
 from keras_neural_opt.benchmarks._search_kills import tuner_in
 from keras_neural_opt.benchmarks._search_models import Bowl, Faulty
 from keras_neural_opt.hpo import OptunaOracle, OptunaTuner
 from keras_neural_opt.hpo import _records as records
-from keras_neural_opt.hpo._devices import accelerators, environment, environment_of
 
 
 def lines_of(tuner: OptunaTuner) -> dict[float, tuple[str, str | None]]:

@@ -1,4 +1,4 @@
-"""Which processors and accelerators a worker has, as environment variables that its backend reads when it starts."""
+"""Which processors and accelerators a process of several has, as variables that its backend reads when it starts."""
 
 import contextlib
 import os
@@ -6,19 +6,17 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 
-import keras
 
-
-def environment_of(place: int, workers: int) -> dict[str, str]:
-    """Return what a worker's environment has besides that of this process.
+def environment_of(place: int, processes: int) -> dict[str, str]:
+    """Return what a process has in its environment besides what this one has.
 
     Accelerators go round; processors are divided. What the user has set stays.
 
     Args:
-        place: Which worker, from 0.
-        workers: How many there are.
+        place: Which process, from 0.
+        processes: How many there are.
     """
-    threads = str(max(_processors() // workers, 1))
+    threads = str(max(_processors() // processes, 1))
     divided = {
         "OMP_NUM_THREADS": threads,
         "TF_NUM_INTRAOP_THREADS": threads,
@@ -28,12 +26,12 @@ def environment_of(place: int, workers: int) -> dict[str, str]:
     if threads == "1":
         divided["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
     devices = accelerators()
-    if len(devices) < workers and devices:
+    if len(devices) < processes and devices:
         # Several share one, which each would otherwise take whole.
         divided |= {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
     chosen = {"CUDA_VISIBLE_DEVICES": devices[place % len(devices)]} if devices else {}
     unset = {name: value for name, value in divided.items() if name not in os.environ}
-    return {**unset, **chosen, "KERAS_BACKEND": keras.backend.backend()}
+    return {**unset, **chosen}
 
 
 def accelerators() -> list[str]:
