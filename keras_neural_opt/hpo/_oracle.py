@@ -341,6 +341,16 @@ class OptunaOracle(StoredSearch, kt.Oracle):
                 lost.bury(self.study, trial, self.max_retries_per_trial + 2)
             return found
 
+    def begin_alone(self) -> None:
+        """Leave to the next what was asked for by a process that was killed before it said who it is.
+
+        Others would wait for its signs of life, and meanwhile propose what follows without knowing what came of it.
+        """
+        with self._lock:
+            for trial in self._elsewhere():
+                if records.OWNER not in trial.user_attrs:
+                    lost.set_aside(self.study, trial)
+
     def is_awaited(self) -> bool:
         """Whether others still run trials, which somebody must run again if they are lost."""
         return bool(self._elsewhere())
