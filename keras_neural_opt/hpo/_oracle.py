@@ -178,8 +178,11 @@ class OptunaOracle(StoredSearch, kt.Oracle):
         self.bury_the_lost()
         trials = self._counted()
         space, seed = self.space(), self.seed or 0
-        ended = not any(t.state == TrialState.WAITING for t in trials) and self._has_ended(trials)
-        going_on = self._halving.next_to_go_on(trials, self._sign, space, seed, ended) if self._halving else None
+        waiting = any(t.state == TrialState.WAITING for t in trials)
+        ended = not waiting and self._has_ended(trials)
+        # What goes on is chosen when its turn has come: what waits, such as a lost trial, may change who is the best.
+        halving = None if waiting else self._halving
+        going_on = halving.next_to_go_on(trials, self._sign, space, seed, ended) if halving else None
         if going_on:
             self.study.enqueue_trial(dict(going_on.params), attributes_of(going_on))
         elif ended:
@@ -337,6 +340,16 @@ class OptunaOracle(StoredSearch, kt.Oracle):
             for trial in found:
                 lost.bury(self.study, trial, self.max_retries_per_trial + 2)
             return found
+
+    def begin_alone(self) -> None:
+        """Leave to the next what was asked for by a process that was killed before it said who it is.
+
+        Others would wait for its signs of life, and meanwhile propose what follows without knowing what came of it.
+        """
+        with self._lock:
+            for trial in self._elsewhere():
+                if records.OWNER not in trial.user_attrs:
+                    lost.set_aside(self.study, trial)
 
     def is_awaited(self) -> bool:
         """Whether others still run trials, which somebody must run again if they are lost."""

@@ -182,6 +182,8 @@ class OptunaTuner(kt.Tuner):
         arguments = fit_args, {**fit_kwargs, "verbose": 0}
         alone = contextlib.nullcontext() if join else self.project.alone()
         with alone, LiveTable(self.oracle, verbose, self.time_limit):
+            if not join:
+                self.oracle.begin_alone()
             if workers is None:
                 self._search(*arguments)
             else:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from keras_neural_opt.hpo import _records as records
 from keras_neural_opt.hpo._refused import RefusedTrialError
 from keras_neural_opt.hpo._trial_weights import load_weights
 from keras_neural_opt.hpo._tuner import OptunaTuner
@@ -55,7 +56,10 @@ class ArchitectureTuner(OptunaTuner):
         candidates = [
             (distance(searched.architectures.genes, own, genotype), -each.number, genotype)
             for each in earlier
-            if (genotype := searched.genotype(space.values(each.params))) and self._weights_of(each.number).is_file()
+            # A lost trial may have left weights of the very network that is now trained again.
+            if records.counts(each)
+            and (genotype := searched.genotype(space.values(each.params)))
+            and self._weights_of(each.number).is_file()
         ]
         if not candidates:
             return None

@@ -53,6 +53,16 @@ def test_the_first_trials_are_paused_and_the_best_goes_on(pruner: object, start:
 
 
 @pytest.mark.backend_free
+@pytest.mark.parametrize("count", [7, 15, 17])
+def test_a_trial_that_was_stopped_is_run_again_before_others_go_on(count: int) -> None:
+    whole = steps_of(oracle(35))
+    search = oracle(35)
+    begun = steps_of(search, count=count)
+    search.abandon(search.create_trial("here"))
+    assert begun + steps_of(search) == whole
+
+
+@pytest.mark.backend_free
 def test_the_best_third_of_each_rung_goes_on_and_the_rest_of_the_search_pauses_nothing() -> None:
     search = oracle(45)
     steps = steps_of(search)
