@@ -15,7 +15,7 @@ FILES = sorted(path.relative_to(ROOT) for path in (ROOT / "keras_neural_opt").rg
 BACKEND_DOORS = {
     # A benchmark runs the peers of its backend as their users do.
     "tensorflow": ("_core/backend*.py", "distributed/*_tf.py", "benchmarks/*_tensorflow.py"),
-    "jax": ("_core/backend*.py", "distributed/*_jax.py", "benchmarks/*_jax.py"),
+    "jax": ("_core/backend*.py", "distributed/*_jax*.py", "benchmarks/*_jax.py"),
     "torch": ("_core/backend*.py", "distributed/*_torch.py", "benchmarks/*_torch.py"),
     "ray": ("distributed/_ray.py",),
 }

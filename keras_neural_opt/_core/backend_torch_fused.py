@@ -7,6 +7,7 @@ from itertools import compress
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
 import torch
 
 Lists = Sequence[list[Any]]
@@ -53,8 +54,12 @@ def adam(
         epsilon: Added to the root before the bias correction, which is part of the kernel's rate here.
     """
     kernel = torch._fused_adam_ if l2 else torch._fused_adamw_
+    first = lists[0][0]
+    if first.is_cuda and first.dtype is torch.float32:
+        # There the kernel rounds them: 1 - 0.999 is 1.3e-5 off, which the correction must be, too.
+        beta_1, beta_2 = float(np.float32(beta_1)), float(np.float32(beta_2))
     rate = lr * math.sqrt(_correction(beta_2, t)) / _correction(beta_1, t)
-    endless = _endless(lists[0][0].device)
+    endless = _endless(first.device)
     for (p, g, m, v, *v_hat), decay in _by_decay(lists, marks, coefficient):
         if not l2 and decay:
             # The kernel multiplies it by its own rate.
@@ -84,7 +89,7 @@ def _correction(beta: float, t: float) -> float:
 
 @cache
 def _endless(device: torch.device) -> torch.Tensor:
-    """Return the step after which the kernel corrects no bias: on GPUs it does so in float32, 1e-5 off."""
+    """Return the step after which the kernel corrects no bias: its own correction is not that of rounded betas."""
     return torch.full((), math.inf, device=device)
 
 

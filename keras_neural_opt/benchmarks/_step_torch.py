@@ -58,7 +58,9 @@ def peers(name: str, option: str, values: Sequence[np.ndarray], gradients: Seque
         for form in ("foreach", "fused"):
             maker = partial(_candidate, torch_class, option, values, gradients, weight_decay=decay, **{form: True})
             with contextlib.suppress(TypeError, RuntimeError):  # a form that torch does not offer for this class
-                torch_class([torch.nn.Parameter(keras.ops.zeros(1))], **{form: True})
+                trial = torch.nn.Parameter(keras.ops.zeros(1))
+                trial.grad = keras.ops.zeros(1)
+                torch_class([trial], **{form: True}).step()
                 found[f"torch {form}"] = maker
         return found
     with contextlib.suppress(ImportError):

@@ -1,6 +1,8 @@
 """Data-parallel training: several processes, on one machine or many, that train one model."""
 
 from keras_neural_opt.distributed._cluster import Cluster, barrier, cluster
+from keras_neural_opt.distributed._distribute import distribute
 from keras_neural_opt.distributed._initialize import initialize
+from keras_neural_opt.distributed._optimizer import DistributedOptimizer
 
-__all__ = ["Cluster", "barrier", "cluster", "initialize"]
+__all__ = ["Cluster", "DistributedOptimizer", "barrier", "cluster", "distribute", "initialize"]

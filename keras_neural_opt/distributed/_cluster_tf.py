@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from keras_neural_opt.distributed._repair_tf import repair_fit
 from keras_neural_opt.distributed._settings import Settings, host_and_port
 
 
@@ -27,6 +28,7 @@ def start(settings: Settings, timeout: float) -> None:
         os.environ["TF_CONFIG"] = _tf_config(settings)
         options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=timeout)
         strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+        repair_fit()
     tf.distribute.experimental_set_strategy(strategy)
 
 

@@ -1,7 +1,7 @@
 """Collectives of `tf.distribute`, for a `DistributedOptimizer`."""
 
-import itertools
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -9,48 +9,93 @@ import numpy as np
 import tensorflow as tf
 
 from keras_neural_opt.compression import Transport
+from keras_neural_opt.distributed._repair_tf import repair_fit
 
-# Of the collectives that no strategy has; far from the keys that strategies give.
+# Of our collectives; far from the keys that strategies give.
 _GROUP = 770_001
-_instances = itertools.count(_GROUP + 1)
 _BYTES_OF_WORD = 4
 
 
-class ReplicaTransport(Transport):
+class _OfStrategy(Transport):
     """The replicas of a strategy, inside of its `run`."""
 
     def __init__(self) -> None:
         super().__init__()
         self._context = tf.distribute.get_replica_context()
-        self._strategy = self._context.strategy
-        self.size = self._strategy.num_replicas_in_sync
+        self.size = self._context.strategy.num_replicas_in_sync
         rank = self._context.replica_id_in_sync_group
         known = tf.get_static_value(rank)
         self.rank = rank if known is None else int(known)
 
-    def _sum(self, x: Any) -> Any:
-        return self._context.all_reduce(tf.distribute.ReduceOp.SUM, x)
-
     def _gather(self, x: Any) -> Any:
         words, count = _as_words(tf.reshape(x, (1, -1)))
-        found = self._context.all_gather(words, axis=0)
+        found = tf.reshape(self._gather_words(words), (self.size, words.shape[1]))
         return tf.reshape(_from_words(found, count, x.dtype), (self.size, *x.shape))
 
     def _exchange(self, x: Any) -> Any:
         words, count = _as_words(tf.reshape(x, (self.size, -1)))
-        if _is_multi_worker(self._strategy):
-            found = tf.raw_ops.CollectiveAllToAllV2(
-                input=words,
-                group_size=self.size,
-                group_key=_GROUP,
-                instance_key=next(_instances),
-                ordering_token=[],
-                timeout_seconds=self._strategy.extended._communication_options.timeout_seconds or 0,
-            )
-        else:
-            # Replicas of one process have no network between them.
-            found = self._context.all_gather(words[None], axis=0)[:, self.rank]
+        found = tf.reshape(self._exchange_words(words), words.shape)
         return tf.reshape(_from_words(found, count, x.dtype), x.shape)
+
+    def _gather_words(self, words: Any) -> Any:
+        raise NotImplementedError
+
+    def _exchange_words(self, words: Any) -> Any:
+        raise NotImplementedError
+
+
+class ReplicaTransport(_OfStrategy):
+    """The replicas of one process, between which there is no network."""
+
+    def _sum(self, x: Any) -> Any:
+        return self._context.all_reduce(tf.distribute.ReduceOp.SUM, x)
+
+    def _gather_words(self, words: Any) -> Any:
+        return self._context.all_gather(words, axis=0)
+
+    def _exchange_words(self, words: Any) -> Any:
+        everything = self._context.all_gather(words[None], axis=0)
+        return tf.reshape(everything, (self.size, *words.shape))[:, self.rank]
+
+    def choose(self, condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
+        """Return `yes()` or `no()`; computes both, since these replicas cannot meet in a conditional."""
+        before = self.sent
+        first, then = yes(), no()
+        self.sent = before
+        return tf.nest.map_structure(lambda a, b: tf.where(condition, a, b), first, then)
+
+
+class WorkerTransport(_OfStrategy):
+    """The replicas of several processes. Their collectives are plain operations, which conditionals may hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls = 0
+
+    def _sum(self, x: Any) -> Any:
+        return tf.raw_ops.CollectiveReduceV2(input=x, merge_op="Add", final_op="Id", **self._meeting("sum", x))
+
+    def _gather_words(self, words: Any) -> Any:
+        return tf.raw_ops.CollectiveGatherV2(input=words, **self._meeting("gather", words))
+
+    def _exchange_words(self, words: Any) -> Any:
+        return tf.raw_ops.CollectiveAllToAllV2(input=words, **self._meeting("exchange", words))
+
+    def _meeting(self, what: str, x: Any) -> dict[str, Any]:
+        """Return how the replicas of one call find each other: by a number that each of them comes to by itself.
+
+        It tells dtypes and shapes apart: TensorFlow aborts when a number is used again for other ones.
+        """
+        self._calls += 1
+        number = zlib.crc32(f"{what} {self._calls} {x.dtype.name} {x.shape}".encode()) >> 1
+        limit = self._context.strategy.extended._communication_options.timeout_seconds
+        return {
+            "group_size": self.size,
+            "group_key": _GROUP,
+            "instance_key": number,
+            "ordering_token": [],
+            "timeout_seconds": limit or 0,
+        }
 
 
 def _is_multi_worker(strategy: Any) -> bool:
@@ -79,7 +124,9 @@ def workers() -> int:
 
 def transport() -> Transport:
     """Return the way to the other replicas."""
-    return ReplicaTransport() if workers() > 1 else Transport()
+    if workers() == 1:
+        return Transport()
+    return WorkerTransport() if _is_multi_worker(tf.distribute.get_strategy()) else ReplicaTransport()
 
 
 def reduces_itself(optimizer: Any) -> bool:
@@ -122,4 +169,6 @@ def begin_alike(variables: Sequence[Any]) -> None:
 
 
 def distribute(model: Any) -> None:
-    """Do nothing: Keras' own train step will do."""
+    """Let `fit` run on several workers: beyond that, Keras' own train step will do."""
+    if _is_multi_worker(tf.distribute.get_strategy()):
+        repair_fit()

@@ -37,7 +37,7 @@ class TorchTransport(Transport):
 
 def _as_bytes(x: Any) -> Any:
     # No engine has all dtypes.
-    return x.contiguous().view(torch.uint8) if x.element_size() == 1 else x.contiguous().view(torch.int16)
+    return x.contiguous().view(torch.uint8)
 
 
 def _from_bytes(found: Any, x: Any) -> Any:
