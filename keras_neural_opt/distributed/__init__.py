@@ -4,5 +4,6 @@ from keras_neural_opt.distributed._cluster import Cluster, barrier, cluster
 from keras_neural_opt.distributed._distribute import distribute
 from keras_neural_opt.distributed._initialize import initialize
 from keras_neural_opt.distributed._optimizer import DistributedOptimizer
+from keras_neural_opt.distributed._save import save
 
-__all__ = ["Cluster", "DistributedOptimizer", "barrier", "cluster", "distribute", "initialize"]
+__all__ = ["Cluster", "DistributedOptimizer", "barrier", "cluster", "distribute", "initialize", "save"]

@@ -1,7 +1,7 @@
 """Data-parallel training with any optimizer."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -13,7 +13,6 @@ from keras_neural_opt._core.nested import chain
 from keras_neural_opt.compression import Compressor, ErrorFeedback, Layout, Reduced, Transport, WarmUp
 from keras_neural_opt.compression._checks import inner_compressor
 from keras_neural_opt.distributed._engine import engine
-from keras_neural_opt.optimizers._state import save
 from keras_neural_opt.optimizers._wrapper import Wrapper, export
 
 # What is sent as one vector at most: its places are counted in 32 bits, and it is one more copy of the gradients.
@@ -197,29 +196,31 @@ class DistributedOptimizer(Wrapper):
 
     # ---- What is saved
 
-    def save_own_variables(self, store: Any) -> None:
-        """Write the state; what each worker has for itself as the sum over all, who must save together."""
-        save(self, _Sums(store, self._local_roles()) if self.built else store)
+    def saved_value(self, role: str, variable: Any) -> np.ndarray:
+        """Return what is written of a variable; of what each worker has for itself the sum, for which all must ask."""
+        return engine.total(variable) if role in self._local_roles() else super().saved_value(role, variable)
 
-    def load_own_variables(self, store: Any) -> None:
-        """Restore the state, now or when the optimizer is built; each worker gets its part of the sums."""
-        super().load_own_variables(store)
+    def kept_value(self, role: str, array: np.ndarray) -> np.ndarray:
+        """Return the value of the variable of which this was written; of a sum each worker gets its part."""
+        return engine.shared(array) if role in self._local_roles() else array
 
-    def _local_roles(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor arguments, JSON-ready."""
+        compression = self.compression and keras.saving.serialize_keras_object(self.compression)
+        return {**super().get_config(), "compression": compression}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
+        """Return an optimizer with this configuration, without state."""
+        if isinstance(compression := config.get("compression"), dict):
+            config = {**config, "compression": keras.saving.deserialize_keras_object(compression, custom_objects)}
+        return super().from_config(config, custom_objects)
+
+    def _local_roles(self) -> set[str]:
         local = {
             id(v) for bucket in self._buckets for v, kept in zip(bucket.state, bucket.kept, strict=True) if kept.local
         }
-        return {role: v for role, v in self.state_by_role().items() if id(v) in local}
-
-
-class _Sums:
-    """A store of arrays, in which what is a worker's own is the sum over all workers."""
-
-    def __init__(self, store: Any, local: dict[str, Any]) -> None:
-        self._store, self._local = store, local
-
-    def __setitem__(self, role: str, array: Any) -> None:
-        self._store[role] = engine.total(self._local[role]) if role in self._local else array
+        return {role for role, v in self.state_by_role().items() if id(v) in local}
 
 
 class _Bucket:

@@ -80,6 +80,14 @@ class NamedState:
         """
         load(self, store)
 
+    def saved_value(self, role: str, variable: Any) -> np.ndarray:
+        """Return what is written of a variable of the state."""
+        return np.asarray(variable.numpy())
+
+    def kept_value(self, role: str, array: np.ndarray) -> np.ndarray:
+        """Return the value of the variable of which this was written."""
+        return array
+
     def restore_when_built(self, manifest: Any, arrays: Any) -> None:
         """Keep a loaded state until the variables that it belongs to are known."""
         self._plan.pending = (manifest, arrays)
@@ -101,7 +109,7 @@ def save(optimizer: Any, store: Any) -> None:
             store[role] = array
         return
     for role, variable in optimizer.state_by_role().items():
-        store[role] = variable.numpy()
+        store[role] = optimizer.saved_value(role, variable)
 
 
 def load(optimizer: Any, store: Any) -> None:
@@ -125,6 +133,7 @@ def restore(optimizer: Any, manifest: Mapping[str, Any], arrays: Mapping[str, np
     if order != sorted(order) and any(role.partition(".")[0] in _UNORDERED for role in arrays):
         _refuse(optimizer, "its variables come in another order, and a transform's state does not say whose it is")
     state = optimizer.state_by_role()
+    arrays = {role: optimizer.kept_value(role, array) for role, array in arrays.items()}
     # The learning rate is a setting that the program in hand decides, so a schedule may have replaced it.
     expected, given = set(state) - {_LEARNING_RATE}, set(arrays) - {_LEARNING_RATE}
     if expected != given:

@@ -1,0 +1,102 @@
+"""Real processes that train one model: as one process with all of the batch, and alike to the last bit."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_neural_opt.cli import main
+
+SCRIPT = str(Path(__file__).with_name("train.py"))
+ELEMENTS, STEPS = 16 * 32 + 32 + 32, 12
+
+pytestmark = pytest.mark.slow
+
+
+def run(processes: int, *arguments: object) -> None:
+    """Run the program in so many processes."""
+    command = ["launch", "--nproc", str(processes), "--backend", keras.backend.backend(), "--timeout", "500", SCRIPT]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+        patch.delenv("XLA_FLAGS")
+        assert main([*command, *map(str, arguments)]) == 0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where one process and two have trained."""
+    path = tmp_path_factory.mktemp("trained")
+    for processes in (1, 2):
+        run(processes, path)
+    return path
+
+
+@pytest.fixture
+def read(folder: Path) -> Callable[..., list[dict]]:
+    def of(processes: int, ending: str = "") -> list[dict]:
+        return [json.loads((folder / f"{processes}_{rank}{ending}.json").read_text()) for rank in range(processes)]
+
+    return of
+
+
+def test_two_processes_are_as_one_with_twice_the_batch(read: Callable[..., list[dict]]) -> None:
+    (alone,), two = read(1), read(2)
+    off = np.abs(np.subtract(two[0]["none"]["weights"], alone["none"]["weights"])).max()
+    assert off < 1e-6
+    if keras.backend.backend() != "torch":  # there each process tells the loss of its own part
+        assert two[0]["none"]["loss"] == pytest.approx(alone["none"]["loss"], rel=1e-5)
+    else:
+        assert np.mean([x["none"]["loss"] for x in two], axis=0) == pytest.approx(alone["none"]["loss"], rel=1e-5)
+
+
+def test_all_processes_have_the_same_weights_with_every_compressor(read: Callable[..., list[dict]]) -> None:
+    first, second = read(2)
+    for name, found in first.items():
+        assert found["weights"] == second[name]["weights"], name
+
+
+def test_compressors_train(read: Callable[..., list[dict]]) -> None:
+    first = read(2)[0]
+    exact = first.pop("none")
+    first.pop("nan")
+    for name, found in first.items():
+        assert found["loss"][-1] < 0.7 * found["loss"][0], name
+        assert found["weights"] != exact["weights"], name
+    off = {name: np.abs(np.subtract(found["weights"], exact["weights"])).max() for name, found in first.items()}
+    assert off["Cast"] < off["Int8"] < min(off[name] for name in ("SignSGD", "QSGD", "TopK", "RandomK"))
+
+
+def test_bytes_are_those_of_the_formulas(read: Callable[..., list[dict]]) -> None:
+    sent = {name: found["bytes"] / STEPS for name, found in read(2)[0].items() if name != "nan"}
+    flag = 4  # whether all gradients are finite
+    assert sent["none"] == 4 * ELEMENTS + flag
+    assert sent["Cast"] == 2 * ELEMENTS + flag
+    padded = 2 * 2 * 256  # two parts of whole blocks
+    assert sent["Int8"] == padded + 4 * padded / 256 + flag
+    assert sent["RandomK"] == 4 * -(-ELEMENTS // -(-ELEMENTS // round(0.2 * ELEMENTS))) + flag
+    assert sent["PowerSGD"] == 4 * (2 * (16 + 32) + 32 + 32) + flag
+    assert read(1)[0]["none"]["bytes"] == 0
+
+
+def test_a_number_that_is_none_in_one_process_leaves_out_the_step_in_all(read: Callable[..., list[dict]]) -> None:
+    for found in (*read(1), *read(2)):
+        assert found["nan"]["skipped"] == 1
+        assert found["nan"]["finite"]
+        assert np.isfinite(found["nan"]["weights"]).all()
+
+
+@pytest.mark.parametrize("processes", [1, 4])
+def test_what_waits_to_be_sent_survives_another_number_of_processes(
+    processes: int, folder: Path, read: Callable[..., list[dict]]
+) -> None:
+    before = read(2)[0]["TopK"]
+    assert np.abs(before["residual"]).max() > 1e-3
+    run(processes, folder, folder / "TopK.keras")
+    after = read(processes, "_on")
+    for found in after:
+        assert found["residual"] == pytest.approx(before["residual"], rel=1e-6, abs=1e-9)
+        assert found["weights"] == after[0]["weights"]
+        assert found["weights"] != before["weights"]
