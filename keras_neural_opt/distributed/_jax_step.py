@@ -85,7 +85,8 @@ class _Step:
         (_, aux), gradients = differentiate(
             trainable,
             [self._as_own(v, transport.rank) for v in non_trainable],
-            metrics,
+            # From nothing: a sum over devices of what each adds would else be one of rounded differences.
+            [jnp.zeros_like(m) for m in metrics],
             x,
             y,
             sample_weight,
@@ -100,7 +101,7 @@ class _Step:
         finally:
             optimizer._reduced_before = None
         _, after = model._update_metrics_variables(before, loss, x, y, y_pred, sample_weight)
-        metrics = [old + lax.psum(new - old, self._axis) for old, new in zip(metrics, after, strict=True)]
+        metrics = [old + lax.psum(added, self._axis) for old, added in zip(metrics, after, strict=True)]
         new_whole = [rows.get(k, x) for k, x in enumerate(plain)]
         non_trainable = [self._as_all(v, transport.rank) for v in non_trainable]
         return self._logs(metrics), (trainable, non_trainable, new_whole, metrics)

@@ -96,19 +96,15 @@ class DistributedOptimizer(Wrapper):
             inner = inner.inner_optimizer
         super()._refuse_what_does_not_go_inside(inner)
 
-    @property
-    def loss_scale_factor(self) -> float | None:
-        """The loss scale of the inner optimizer."""
-        factor: float | None = self.inner_optimizer.loss_scale_factor
-        return factor
-
-    @loss_scale_factor.setter
-    def loss_scale_factor(self, value: float | None) -> None:
-        if hasattr(self, "inner_optimizer"):  # Only an optimizer that scales the loss, put around this one, sets it.
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Only an optimizer that scales the loss, put around this one, sets it. No property: Keras on TensorFlow asks
+        # none where the value stays.
+        if name == "loss_scale_factor" and "inner_optimizer" in self.__dict__:
             raise ValueError(
                 "DistributedOptimizer must be around what scales the loss, which would judge each worker's gradients"
                 " alone: write DistributedOptimizer(LossScale(...)), and compile(..., auto_scale_loss=False)"
             )
+        super().__setattr__(name, value)
 
     def create_state(self, variables: list[Any]) -> None:
         """Create the state of the compressor, and give all workers the weights of the first."""

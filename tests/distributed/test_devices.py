@@ -1,0 +1,119 @@
+"""Several devices of one process: replicas of TensorFlow, and JAX's own."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_neural_opt as kno
+
+BACKEND = keras.backend.backend()
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def scope(request: pytest.FixtureRequest):
+    """Return the scope in which models are trained by all devices."""
+    if BACKEND == "torch":
+        pytest.skip("torch has one device a process")
+    if BACKEND == "jax":
+        return keras.distribution.DataParallel(auto_shard_dataset=False).scope
+    return request.getfixturevalue("mirrored").scope
+
+
+def data() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((64, 8)).astype("float32")
+    return x, (x[:, :2] @ rng.standard_normal((2, 1))).astype("float32")
+
+
+def train(optimizer, *layers: keras.layers.Layer, epochs: int = 3) -> tuple[keras.Model, list[float]]:
+    """Return a trained model and its losses."""
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16, "tanh"), *layers, keras.layers.Dense(1)])
+    model.compile(optimizer, "mse", metrics=["mae"])
+    kno.distributed.distribute(model)
+    x, y = data()
+    history = model.fit(x, y, batch_size=16, epochs=epochs, shuffle=False, verbose=0)
+    return model, [*history.history["loss"], *history.history["mae"]]
+
+
+def weights(model: keras.Model) -> np.ndarray:
+    return np.concatenate([keras.ops.convert_to_numpy(v).ravel() for v in model.trainable_variables])
+
+
+@pytest.mark.parametrize("around", [None, "ema", "accumulation"])
+def test_devices_together_are_as_one(scope, around: str | None) -> None:
+    if around == "accumulation" and BACKEND == "tensorflow":
+        pytest.skip("there gradients are added up over the replicas before")
+
+    def optimizer(inner):
+        if around == "ema":
+            return kno.optimizers.ExponentialMovingAverage(inner, momentum=0.9)
+        return kno.optimizers.GradientAccumulation(inner, 2) if around else inner
+
+    clipped = {"learning_rate": 0.01, "global_clipnorm": 0.1}
+    alone, losses = train(optimizer(kno.optimizers.Adam(**clipped)))
+    with scope():
+        inner = kno.distributed.DistributedOptimizer(keras.optimizers.Adam(**clipped))
+        model, found = train(optimizer(inner))
+        assert np.abs(weights(model) - weights(alone)).max() < 1e-6
+        assert found == pytest.approx(losses, rel=1e-4)
+        assert inner.bytes_sent > 0
+
+
+@pytest.mark.parametrize("compression", [kno.compression.Int8(), kno.compression.TopK(0.1, warmup_steps=4)], ids=repr)
+def test_devices_train_with_compressors(scope, compression) -> None:
+    with scope():
+        model, losses = train(kno.distributed.DistributedOptimizer("adam", compression), epochs=20)
+        assert losses[19] < 0.8 * losses[0]
+        assert np.isfinite(weights(model)).all()
+
+
+def test_dropout_differs_between_devices_and_batch_norms_are_averaged(scope) -> None:
+    with scope():
+        layers = [keras.layers.Dropout(0.5, seed=3), keras.layers.BatchNormalization()]
+        _, losses = train(kno.distributed.DistributedOptimizer("adam"), *layers)
+        assert np.isfinite(losses).all()
+        state = keras.ops.convert_to_numpy(layers[0].seed_generator.state)
+        if BACKEND == "jax":
+            assert state.tolist() == [3, 12]  # as many draws as steps, from where it began
+        mean = keras.ops.convert_to_numpy(layers[1].moving_mean)
+        assert np.abs(mean).max() > 0
+
+
+def test_jax_needs_its_train_step(scope) -> None:
+    if BACKEND != "jax":
+        pytest.skip("the other engines reduce where the optimizer gets its gradients")
+    with scope():
+        model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(1)])
+        model.compile(kno.distributed.DistributedOptimizer("adam"), "mse")
+        with pytest.raises(RuntimeError, match=r"kno.distributed.distribute\(model\)"):
+            model.fit(*data(), batch_size=16, verbose=0)
+        model.compile("adam", "mse")
+        with pytest.raises(ValueError, match="compiled with a DistributedOptimizer"):
+            kno.distributed.distribute(model)
+
+
+def test_what_belongs_elsewhere_is_refused() -> None:
+    optimizer = kno.distributed.DistributedOptimizer("adam")
+    with pytest.raises(ValueError, match=r"write DistributedOptimizer\(LossScale"):
+        keras.optimizers.LossScaleOptimizer(optimizer)
+    kno.distributed.DistributedOptimizer(kno.optimizers.LossScale("adam"))
+    with pytest.raises(ValueError, match="must not accumulate gradients"):
+        kno.distributed.DistributedOptimizer(kno.optimizers.GradientAccumulation("adam", 2))
+    with pytest.raises(ValueError, match=r"DistributedOptimizer.compression must be None or a compressor"):
+        kno.distributed.DistributedOptimizer("adam", "int8")
+    with pytest.raises(ValueError, match=r"DistributedOptimizer.warmup_steps must be an integer >= 0"):
+        kno.distributed.DistributedOptimizer("adam", warmup_steps=-1)
+    with pytest.raises(ValueError, match=r"save.path must end in .keras"):
+        kno.distributed.save(keras.Sequential([keras.Input((1,))]), "model.h5")
+    with pytest.raises(ValueError, match=r"distribute.model must be a keras.Model"):
+        kno.distributed.distribute("model")
+
+
+def test_a_configuration_makes_the_same() -> None:
+    compression = kno.compression.ErrorFeedback(kno.compression.Int4(), decay=0.9)
+    optimizer = kno.distributed.DistributedOptimizer(keras.optimizers.Adam(0.1), compression, warmup_steps=3)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
+    assert repr(again.compression) == repr(compression)
+    assert again.get_config() == optimizer.get_config()
