@@ -18,6 +18,11 @@ class Layout:
 
     Args:
         shapes: Their shapes, in order.
+
+    Example:
+        >>> from keras_neural_opt import compression
+        >>> compression.Layout(((2, 3), (3,))).size
+        9
     """
 
     shapes: tuple[Shape, ...]

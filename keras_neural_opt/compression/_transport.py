@@ -26,7 +26,7 @@ class Transport:
         >>> from keras_neural_opt import compression
         >>> alone = compression.Transport()
         >>> mean, lost = alone.mean(keras.ops.ones(3))
-        >>> mean.shape, alone.sent
+        >>> tuple(mean.shape), alone.sent
         ((3,), 0)
     """
 
