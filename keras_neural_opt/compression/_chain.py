@@ -7,20 +7,21 @@ import keras
 
 from keras_neural_opt._core import registry
 from keras_neural_opt._core.arguments import Argument
-from keras_neural_opt.compression._checks import inner_compressor
+from keras_neural_opt.compression._around import Around
+from keras_neural_opt.compression._checks import inner_compressor, instance_of
 from keras_neural_opt.compression._codec import Codec
-from keras_neural_opt.compression._compressor import Compressor, Reduced, State
+from keras_neural_opt.compression._compressor import Compressor, Reduced
 from keras_neural_opt.compression._layout import Layout
 from keras_neural_opt.compression._noise import uniform
 from keras_neural_opt.compression._transport import Transport
 
 
 @registry.export
-class Chain(Compressor):
+class Chain(Around):
     """Sends the floats that one compressor sends, such as values or thin matrices, in the code of another.
 
     Args:
-        first: `TopK`, `RandomK`, `PowerSGD` or another that is no code itself.
+        compression: `TopK`, `RandomK`, `PowerSGD` or another that is no code itself.
         code: `Cast`, `Int8` or another code.
 
     Raises:
@@ -31,29 +32,22 @@ class Chain(Compressor):
         >>> chain = compression.Chain(compression.TopK(0.01), compression.Cast("float16"))
     """
 
-    first: Compressor
+    compression: Compressor
     code: Codec
 
-    def __init__(self, first: Compressor, code: Codec) -> None:
-        self.set_hyperparameters(first=_no_code(first), code=_code(code))
+    def __init__(self, compression: Compressor, code: Codec) -> None:
+        self.set_hyperparameters(
+            compression=_no_code(compression), code=instance_of(code, Codec, "a code, such as Cast or Int8")
+        )
 
     @property
     def unbiased(self) -> bool:  # type: ignore[override]
         """Whether both are."""
-        return self.first.unbiased and self.code.unbiased
-
-    @property
-    def remembers(self) -> bool:  # type: ignore[override]
-        """Whether the first does."""
-        return self.first.remembers
-
-    def state(self, layout: Layout) -> list[State]:
-        """Return what the first compressor keeps."""
-        return self.first.state(layout)
+        return self.compression.unbiased and self.code.unbiased
 
     def reduce(self, x: Any, layout: Layout, state: list[Any], transport: Transport, step: Any) -> Reduced:
         """Return roughly the mean of all workers' vectors; see `Compressor.reduce`."""
-        return self.first.reduce(x, layout, state, _Encoded(transport, self.code, step), step)
+        return self.compression.reduce(x, layout, state, _Encoded(transport, self.code, step), step)
 
 
 class _Encoded(Transport):
@@ -84,15 +78,6 @@ class _Encoded(Transport):
 
     def choose(self, condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
         return self._transport.choose(condition, yes, no)
-
-
-def _code(value: Any) -> Argument:
-    def convert(given: Any) -> Codec:
-        if not isinstance(given, Codec):
-            raise ValueError
-        return given
-
-    return Argument(value, "a code, such as Cast or Int8", convert)
 
 
 def _no_code(value: Any) -> Argument:

@@ -18,12 +18,29 @@ def multiple_of(value: Any, factor: int) -> Argument:
     return Argument(value, f"a positive multiple of {factor}", convert)
 
 
-def inner_compressor(value: Any) -> Argument:
-    """A compressor that another one is put around."""
+def instance_of(value: Any, kind: type, rule: str) -> Argument:
+    """An object of a class, or of one made of it."""
 
-    def convert(given: Any) -> Compressor:
-        if not isinstance(given, Compressor):
+    def convert(given: Any) -> Any:
+        if not isinstance(given, kind):
             raise ValueError
         return given
 
-    return Argument(value, "a compressor", convert)
+    return Argument(value, rule, convert)
+
+
+def without_momentum(value: Any) -> Argument:
+    """A compressor that leaves the momentum to the optimizer, so that it may see only a part of the gradients."""
+
+    def convert(given: Any) -> Compressor:
+        compressor: Compressor = inner_compressor(given).convert(given)
+        if compressor.has_momentum:
+            raise ValueError
+        return compressor
+
+    return Argument(value, "a compressor without momentum", convert)
+
+
+def inner_compressor(value: Any) -> Argument:
+    """A compressor that another one is put around."""
+    return instance_of(value, Compressor, "a compressor")

@@ -68,6 +68,7 @@ class Compressor(Configurable):
     Attributes:
         unbiased: Whether the expected `mean` is the exact one.
         remembers: Whether it sends later what it has not sent: around it `ErrorFeedback` is of no use.
+        has_momentum: Whether its means hold the momentum that the optimizer then has not.
 
     Example:
         >>> import keras
@@ -80,6 +81,7 @@ class Compressor(Configurable):
 
     unbiased: bool = False
     remembers: bool = False
+    has_momentum: bool = False
 
     def state(self, layout: Layout) -> list[State]:
         """Return what is kept for a bucket.

@@ -93,8 +93,9 @@ class PowerSGD(Compressor):
             left = [m - y for m, y in zip(matrices, product(taken), strict=True)]
             return merged(first.split(lost())[: len(plain)], left)
 
-        # A gradient of zeros has no columns to go on with.
-        kept = [ops.where(_size(q) > _TINY, q, old) for q, old in zip(means, subspaces, strict=True)]
+        # A column that has found nothing, as of a gradient of zeros or of a lower rank, could never go on.
+        found = [ops.max(ops.absolute(q), axis=0, keepdims=True) > _TINY for q in means]
+        kept = [ops.where(is_some, q, old) for is_some, q, old in zip(found, means, subspaces, strict=True)]
         new_state = [second.join(kept)] if own else state
         return Reduced(merged(received[: len(plain)], product(means)), what_is_lost, new_state)
 

@@ -29,7 +29,8 @@ def sampled(x: Any, count: int) -> Any:
             vector, which is no place.
     """
     sizes = ops.absolute(x)
-    return first_places(sizes >= threshold(sizes, count), count)
+    # Zeros, which may be most of a vector, are not worth a place.
+    return first_places(ops.logical_and(sizes >= threshold(sizes, count), sizes > 0), count)
 
 
 def threshold(sizes: Any, count: int) -> Any:

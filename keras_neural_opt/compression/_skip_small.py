@@ -4,14 +4,15 @@ from typing import Any
 
 from keras_neural_opt._core import registry
 from keras_neural_opt._core.arguments import integer
-from keras_neural_opt.compression._checks import inner_compressor
+from keras_neural_opt.compression._around import Around
+from keras_neural_opt.compression._checks import without_momentum
 from keras_neural_opt.compression._compressor import Compressor, Reduced, State
 from keras_neural_opt.compression._layout import Layout
 from keras_neural_opt.compression._transport import Transport
 
 
 @registry.export
-class SkipSmall(Compressor):
+class SkipSmall(Around):
     """Leaves small tensors, such as biases and scales of norms, uncompressed.
 
     They are few bytes, and training is sensitive to some of them.
@@ -33,17 +34,7 @@ class SkipSmall(Compressor):
     elements: int
 
     def __init__(self, compression: Compressor, elements: int = 1024) -> None:
-        self.set_hyperparameters(compression=inner_compressor(compression), elements=integer(elements, 1))
-
-    @property
-    def unbiased(self) -> bool:  # type: ignore[override]
-        """Whether the compressor is."""
-        return self.compression.unbiased
-
-    @property
-    def remembers(self) -> bool:  # type: ignore[override]
-        """Whether the compressor does."""
-        return self.compression.remembers
+        self.set_hyperparameters(compression=without_momentum(compression), elements=integer(elements, 1))
 
     def state(self, layout: Layout) -> list[State]:
         """Return what the compressor keeps."""

@@ -18,7 +18,10 @@ def reduce_sparse(x: Any, places: Any, transport: Transport) -> tuple[Any, Any]:
     length = x.shape[0]
     values = at_places(x, places)
     all_places, all_values = transport.gather(places), transport.gather(values)
-    mean = scatter(ops.reshape(all_places, (-1,)), ops.reshape(all_values, (-1,)), length) / transport.size
+    total = ops.zeros(length + 1, x.dtype)
+    for rank in range(transport.size):  # One after another: of places that several have, the order tells the last bit.
+        total = _add(total, all_places[rank], all_values[rank])
+    mean = total[:length] / transport.size
     # As it arrives, which may be less than exact.
     sent = ops.take(all_values, transport.rank, axis=0)
     return mean, x - scatter(places, sent, length)
@@ -43,4 +46,9 @@ def scatter(places: Any, values: Any, length: int) -> Any:
         length: The length of the vector.
     """
     # Places outside of the vector go to an element too many.
-    return ops.scatter(places[:, None], values, (length + 1,))[:length]
+    return _add(ops.zeros(length + 1, values.dtype), places, values)[:length]
+
+
+def _add(vector: Any, places: Any, values: Any) -> Any:
+    # Keras' `scatter` is a loop over the elements on torch.
+    return ops.scatter_update(vector, places[:, None], values, reduction="add")

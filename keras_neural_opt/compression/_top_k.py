@@ -75,6 +75,11 @@ class TopK(Compressor):
         """Whether it keeps what it has not sent: with momentum."""
         return self.momentum is not None
 
+    @property
+    def has_momentum(self) -> bool:  # type: ignore[override]
+        """Whether its means hold a momentum."""
+        return self.momentum is not None
+
     def ratios(self) -> list[float]:
         """Return the ratios of the stages, the last of which stays."""
         if not self.warmup_steps or self.ratio >= _FIRST_RATIO:

@@ -92,7 +92,8 @@ class Transport:
                 before, self.sent = self.sent, 0
                 result = branch()
                 sent, self.sent = self.sent, before
-                return result, ops.cast(sent, "int32")
+                # Branches of a compiled step return tensors, in which JAX counts to 2 GiB.
+                return result, ops.cast(min(sent, 2**31 - 1) if isinstance(sent, int) else sent, "int32")
 
             return run
 

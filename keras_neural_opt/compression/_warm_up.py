@@ -6,14 +6,15 @@ from keras import ops
 
 from keras_neural_opt._core import registry
 from keras_neural_opt._core.arguments import integer
-from keras_neural_opt.compression._checks import inner_compressor
-from keras_neural_opt.compression._compressor import Compressor, Reduced, State
+from keras_neural_opt.compression._around import Around
+from keras_neural_opt.compression._checks import without_momentum
+from keras_neural_opt.compression._compressor import Compressor, Reduced
 from keras_neural_opt.compression._layout import Layout
 from keras_neural_opt.compression._transport import Transport
 
 
 @registry.export
-class WarmUp(Compressor):
+class WarmUp(Around):
     """Compresses only after some steps, as 1-bit Adam does (Tang et al., 2021).
 
     The first gradients are large and change fast; what an adaptive optimizer divides by settles in these steps.
@@ -40,21 +41,7 @@ class WarmUp(Compressor):
     steps: int
 
     def __init__(self, compression: Compressor, steps: int) -> None:
-        self.set_hyperparameters(compression=inner_compressor(compression), steps=integer(steps, 1))
-
-    @property
-    def unbiased(self) -> bool:  # type: ignore[override]
-        """Whether the compressor is."""
-        return self.compression.unbiased
-
-    @property
-    def remembers(self) -> bool:  # type: ignore[override]
-        """Whether the compressor does."""
-        return self.compression.remembers
-
-    def state(self, layout: Layout) -> list[State]:
-        """Return what the compressor keeps."""
-        return self.compression.state(layout)
+        self.set_hyperparameters(compression=without_momentum(compression), steps=integer(steps, 1))
 
     def reduce(self, x: Any, layout: Layout, state: list[Any], transport: Transport, step: Any) -> Reduced:
         """Return the mean of all workers' vectors, after `steps` roughly; see `Compressor.reduce`."""

@@ -75,23 +75,23 @@ def add_state(optimizer: Any, name: str, shape: tuple[int, ...], initializer: An
     distribution = keras.distribution.distribution()
     mesh = distribution.device_mesh.backend_mesh
     layout = NamedSharding(mesh, PartitionSpec(distribution.batch_dim_name))
-    rows = (workers(), *shape)
-    return optimizer.add_variable(rows, initializer="zeros", dtype="float32", layout=layout, name=name)
+    first = keras.initializers.get(initializer)(shape, dtype="float32")
+    rows = keras.initializers.Constant(np.broadcast_to(np.asarray(first), (workers(), *shape)))
+    return optimizer.add_variable((workers(), *shape), initializer=rows, dtype="float32", layout=layout, name=name)
 
 
-def total(variable: Any) -> np.ndarray:
-    """Return the sum of all workers' values; all processes must ask."""
+def gradients_may_differ() -> bool:
+    """Whether a variable may have a gradient on one worker and none on another: all run the same program."""
+    return False
+
+
+def mean(variable: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the mean of all workers' values; all processes must ask."""
     value = variable.value
-    if workers() == 1:
+    if tuple(value.shape) == shape:
         return np.asarray(value)
     rows = value if value.is_fully_addressable else multihost_utils.process_allgather(value, tiled=True)
-    return np.asarray(rows).sum(axis=0)
-
-
-def shared(value: np.ndarray) -> np.ndarray:
-    """Return what each worker gets of a sum, as the variable's value."""
-    count = workers()
-    return value if count == 1 else np.broadcast_to(value / count, (count, *value.shape))
+    return np.asarray(rows).mean(axis=0)
 
 
 def begin_alike(variables: Sequence[Any]) -> None:

@@ -45,6 +45,8 @@ class _Step:
 
     def __call__(self, state: Any, data: Any) -> Any:
         """Return logs and the new state, as Keras' own."""
+        if all(x is not self._optimizer for x in chain(self._model.optimizer)):
+            raise RuntimeError("the model was compiled again: call kno.distributed.distribute(model) once more")
         of_workers = self._local_positions()
         all_alike, own = PartitionSpec(), PartitionSpec(self._axis)
         specs = [all_alike, all_alike, [own if i in of_workers else all_alike for i in range(len(state[2]))], all_alike]

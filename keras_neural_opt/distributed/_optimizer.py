@@ -57,8 +57,8 @@ class DistributedOptimizer(Wrapper):
     Note:
         Nothing overlaps with the backward pass, so that on fast links compression loses. Gradients are reduced in
         float32. State: that of the compressor, with error feedback 4 bytes a parameter on each worker. It is saved as
-        the sum over the workers, so that it goes on with another number of them; all workers must save together, see
-        `save`.
+        the mean over the workers, which is what they owe, so that it goes on with another number of them; all must
+        save together, see `save`.
 
     References:
         Sergeev, Del Balso, Horovod: fast and easy distributed deep learning in TensorFlow, 2018,
@@ -93,6 +93,11 @@ class DistributedOptimizer(Wrapper):
     def _refuse_what_does_not_go_inside(self, inner: Any) -> None:
         # A scaled loss is judged after the reduction, by all alike.
         if isinstance(inner, keras.optimizers.LossScaleOptimizer):
+            if keras.backend.backend() == "jax":
+                raise ValueError(
+                    "DistributedOptimizer.inner_optimizer must not scale the loss dynamically on JAX; train in"
+                    " bfloat16, which needs none, or with a fixed loss_scale_factor"
+                )
             inner = inner.inner_optimizer
         super()._refuse_what_does_not_go_inside(inner)
 
@@ -132,6 +137,8 @@ class DistributedOptimizer(Wrapper):
                     " by kno.distributed.distribute(model), after compile"
                 )
             transport = engine.transport()
+            if engine.gradients_may_differ() and transport.size > 1:
+                own, moved, given = self._of_any_worker(own, moved, variables, transport)
             states = [[native.read(v) for v in bucket.state] for bucket in self._buckets]
             step = native.read(self.counter("reductions"))
             means, new = self.reduced(own, moved, states, transport, step)
@@ -142,6 +149,16 @@ class DistributedOptimizer(Wrapper):
         for i, mean in zip(given, means, strict=True):
             gradients[i] = mean
         self.inner_optimizer.apply(gradients, variables)
+
+    def _of_any_worker(
+        self, own: list[Any], moved: list[Any], variables: list[Any], transport: Transport
+    ) -> tuple[list[Any], list[Any], list[int]]:
+        """Return gradients, variables and their places of what has a gradient on any worker: zeros where not here."""
+        known = {id(v): g for v, g in zip(moved, own, strict=True)}
+        here = ops.convert_to_tensor(np.array([id(v) in known for v in variables], "float32"))
+        given = np.flatnonzero(ops.convert_to_numpy(transport.sum(here))).tolist()
+        found = [variables[i] for i in given]
+        return [known[id(v)] if id(v) in known else ops.zeros(v.shape, v.dtype) for v in found], found, given
 
     def reduced(
         self, own: Sequence[Any], moved: Sequence[Any], states: list[list[Any]], transport: Transport, step: Any
@@ -165,8 +182,11 @@ class DistributedOptimizer(Wrapper):
         for bucket, x, is_finite, state in zip(self._buckets, vectors, finite, states, strict=True):
             x = ops.where(is_finite, x, ops.zeros_like(x))
             reduced = bucket.reduce(x, state, transport, step)
-            mean = ops.where(broken > 0, np.float32("nan"), reduced.mean) / (factor / engine.factor())
-            new_states.append([ops.where(broken > 0, a, b) for a, b in zip(state, reduced.state, strict=True)])
+            # A sum of finite numbers may be too large for any.
+            is_good = ops.logical_and(broken == 0, ops.all(ops.isfinite(reduced.mean)))
+            mean = ops.where(is_good, reduced.mean, np.float32("nan")) / (factor / engine.factor())
+            pairs = zip(state, reduced.state, strict=True)
+            new_states.append([ops.where(ops.logical_and(is_good, ops.isfinite(b)), b, a) for a, b in pairs])
             found |= bucket.split(mean)
         return [native.cast(found[id(v)], v.dtype) for v in moved], new_states
 
@@ -176,11 +196,10 @@ class DistributedOptimizer(Wrapper):
 
     def _count(self, sent: Any) -> None:
         done, mebibytes, rest = (self.counter(name) for name in self.counters)
-        now = native.read(rest) + native.cast(sent, rest.dtype)
-        native.write(
-            [done, mebibytes, rest],
-            [native.read(done) + 1, native.read(mebibytes) + now // _MEBIBYTE, now % _MEBIBYTE],
-        )
+        # Divided first: the bytes of a step of a large model are more than the counter's integers hold.
+        now = native.read(rest) + native.cast(sent % _MEBIBYTE, rest.dtype)
+        whole = native.cast(sent // _MEBIBYTE, rest.dtype) + now // _MEBIBYTE
+        native.write([done, mebibytes, rest], [native.read(done) + 1, native.read(mebibytes) + whole, now % _MEBIBYTE])
 
     @property
     def bytes_sent(self) -> int:
@@ -193,12 +212,16 @@ class DistributedOptimizer(Wrapper):
     # ---- What is saved
 
     def saved_value(self, role: str, variable: Any) -> np.ndarray:
-        """Return what is written of a variable; of what each worker has for itself the sum, for which all must ask."""
-        return engine.total(variable) if role in self._local_roles() else super().saved_value(role, variable)
+        """Return what is written of a variable; of what each worker has for itself the mean, for which all must ask."""
+        shape = self._local_roles().get(role)
+        return super().saved_value(role, variable) if shape is None else engine.mean(variable, shape)
 
     def kept_value(self, role: str, array: np.ndarray) -> np.ndarray:
-        """Return the value of the variable of which this was written; of a sum each worker gets its part."""
-        return engine.shared(array) if role in self._local_roles() else array
+        """Return the value of the variable of which this was written; each worker gets the mean."""
+        shape = self._local_roles().get(role)
+        if shape is None or array.shape != shape:
+            return array
+        return np.broadcast_to(array, self.state_by_role()[role].shape)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor arguments, JSON-ready."""
@@ -212,11 +235,11 @@ class DistributedOptimizer(Wrapper):
             config = {**config, "compression": keras.saving.deserialize_keras_object(compression, custom_objects)}
         return super().from_config(config, custom_objects)
 
-    def _local_roles(self) -> set[str]:
-        local = {
-            id(v) for bucket in self._buckets for v, kept in zip(bucket.state, bucket.kept, strict=True) if kept.local
-        }
-        return {role for role, v in self.state_by_role().items() if id(v) in local}
+    def _local_roles(self) -> dict[str, tuple[int, ...]]:
+        """Return what each worker has for itself, by role: the shapes that one worker has."""
+        pairs = [pair for bucket in self._buckets for pair in zip(bucket.state, bucket.kept, strict=True)]
+        local = {id(v): kept.shape for v, kept in pairs if kept.local}
+        return {role: local[id(v)] for role, v in self.state_by_role().items() if id(v) in local}
 
 
 class _Bucket:

@@ -13,8 +13,9 @@ from keras_neural_opt.distributed._cluster import barrier, cluster
 def save(model: keras.Model, path: str | os.PathLike[str]) -> Path:
     """Save a model with its optimizer's state, once for all workers, who must call it together.
 
-    What each worker keeps for itself, such as the gradients that wait to be sent, is saved as the sum over all workers:
-    the file goes on with any number of them. The first worker writes it, beside the path first, and then renames it.
+    What each worker keeps for itself, such as the gradients that wait to be sent, is saved as the mean over all
+    workers: the file goes on with any number of them. The first worker writes it, beside the path first, and then
+    renames it.
 
     Args:
         model: The model, the same on every worker.
@@ -37,7 +38,7 @@ def save(model: keras.Model, path: str | os.PathLike[str]) -> Path:
     if path.suffix != ".keras":
         raise ValueError(f"save.path must end in .keras; received {str(path)!r}")
     with tempfile.TemporaryDirectory() as folder:
-        # All take part in the sums; what the others have written is the same, and goes.
+        # All take part in the means; what the others have written is the same, and goes.
         written = Path(folder) / path.name
         model.save(written)
         if cluster().rank == 0:

@@ -147,21 +147,21 @@ def add_state(optimizer: Any, name: str, shape: tuple[int, ...], initializer: An
         dtype="float32",
         trainable=False,
         synchronization="on_read",
-        aggregation="sum" if local else "mean",
+        aggregation="mean",
         name=name,
     )
     optimizer._track_variable(variable)
     return variable
 
 
-def total(variable: Any) -> np.ndarray:
-    """Return the sum of all replicas' values; all workers must ask."""
+def gradients_may_differ() -> bool:
+    """Whether a variable may have a gradient on one worker and none on another: all run the same graph."""
+    return False
+
+
+def mean(variable: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the mean of all replicas' values; all workers must ask."""
     return np.asarray(variable.numpy())
-
-
-def shared(value: np.ndarray) -> np.ndarray:
-    """Return a sum as it is: where a variable is assigned on all replicas, the strategy divides."""
-    return value
 
 
 def begin_alike(variables: Sequence[Any]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import torch
 import torch.distributed as dist
@@ -69,17 +70,17 @@ def add_state(optimizer: Any, name: str, shape: tuple[int, ...], initializer: An
     return optimizer.add_variable(shape, initializer=initializer, dtype="float32", name=name)
 
 
-def total(variable: Any) -> np.ndarray:
-    """Return the sum of all workers' values; all of them must ask."""
+def gradients_may_differ() -> bool:
+    """Whether a variable may have a gradient on one worker and none on another: each runs a program of its own."""
+    return True
+
+
+def mean(variable: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the mean of all workers' values; all of them must ask."""
     value = variable.value.detach().clone()
     if workers() > 1:
         dist.all_reduce(value)
-    return np.asarray(value.cpu())
-
-
-def shared(value: np.ndarray) -> np.ndarray:
-    """Return what each worker gets of a sum, as the variable's value."""
-    return value / workers()
+    return np.asarray(value.cpu()) / workers()
 
 
 def begin_alike(variables: Sequence[Any]) -> None:
@@ -91,4 +92,4 @@ def begin_alike(variables: Sequence[Any]) -> None:
 
 def distribute(model: Any) -> None:
     """Give a model's weights the values that they have on the first worker: Keras' own train step will do."""
-    begin_alike(model.variables)
+    begin_alike([v for v in model.variables if keras.backend.is_float_dtype(v.dtype)])

@@ -161,6 +161,23 @@ def test_power_sgd_finds_a_matrix_of_its_rank() -> None:
     assert np.abs(keras.ops.convert_to_numpy(means[0]) - low).max() < 1e-4
 
 
+def test_power_sgd_goes_on_after_a_gradient_of_lower_rank() -> None:
+    rng = np.random.default_rng(0)
+    outer = np.outer(rng.standard_normal(50), rng.standard_normal(40)).astype("float32")
+    full, compressor = rng.standard_normal((50, 40)).astype("float32"), kc.PowerSGD(4)
+    means, states = kc.simulate(compressor, [[outer], [outer]])
+    for step in range(1, 4):
+        means, states = kc.simulate(compressor, [[full], [full]], states, step)
+    assert np.linalg.matrix_rank(keras.ops.convert_to_numpy(means[0]), tol=1e-3) == 4
+
+
+def test_a_sampled_threshold_wastes_no_place_on_zeros() -> None:
+    x = np.zeros(400_000, "float32")
+    x[-500:] = np.arange(1, 501)
+    means, _ = kc.simulate(kc.TopK(0.01, "sampled"), [[x]])
+    assert np.array_equal(flat(means), x.astype("float64"))
+
+
 def test_half_precision_neither_overflows_nor_loses_what_is_large() -> None:
     given = [[np.full(4, 60000.0, "float32")], [np.full(4, 1e6, "float32")]]
     means, _ = kc.simulate(kc.Cast(), given)
@@ -251,9 +268,11 @@ BAD = [
     (kc.ErrorFeedback, {"compression": kc.Int8(), "decay": 1.1}, "ErrorFeedback.decay"),
     (kc.SkipSmall, {"compression": None}, "SkipSmall.compression"),
     (kc.SkipSmall, {"compression": kc.Int8(), "elements": 0}, "SkipSmall.elements"),
-    (kc.Chain, {"first": kc.Int8(), "code": kc.Cast()}, "Chain.first"),
-    (kc.Chain, {"first": kc.TopK(), "code": kc.TopK()}, "Chain.code"),
+    (kc.Chain, {"compression": kc.Int8(), "code": kc.Cast()}, "Chain.compression"),
+    (kc.Chain, {"compression": kc.TopK(), "code": kc.TopK()}, "Chain.code"),
     (kc.WarmUp, {"compression": kc.Int8(), "steps": 0}, "WarmUp.steps"),
+    (kc.WarmUp, {"steps": 1, "compression": kc.TopK(momentum=0.9)}, "WarmUp.compression"),
+    (kc.SkipSmall, {"compression": kc.TopK(momentum=0.9)}, "SkipSmall.compression"),
 ]
 
 

@@ -1,0 +1,24 @@
+"""Compressors around another one."""
+
+from keras_neural_opt.compression._compressor import Compressor, State
+from keras_neural_opt.compression._layout import Layout
+
+
+class Around(Compressor):
+    """Base class: a compressor that is as unbiased and as forgetful as the one inside, and keeps what that keeps."""
+
+    compression: Compressor
+
+    @property
+    def unbiased(self) -> bool:  # type: ignore[override]
+        """Whether the compressor inside is."""
+        return self.compression.unbiased
+
+    @property
+    def remembers(self) -> bool:  # type: ignore[override]
+        """Whether the compressor inside does."""
+        return self.compression.remembers
+
+    def state(self, layout: Layout) -> list[State]:
+        """Return what the compressor inside keeps."""
+        return self.compression.state(layout)
