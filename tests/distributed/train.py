@@ -100,7 +100,7 @@ def trained_on(cluster: kno.distributed.Cluster, file: str) -> dict:
 
 def main(folder: str, file: str = "") -> None:
     """Train, and write a file for each process."""
-    cluster = kno.distributed.initialize()
+    cluster = kno.distributed.initialize(timeout=300.0)  # four processes begin on few processors
     if file:
         found = trained_on(cluster, file)
     else:
