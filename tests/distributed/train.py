@@ -89,6 +89,15 @@ def with_a_nan(cluster: kno.distributed.Cluster) -> dict:
     return {"weights": weights(model), "skipped": int(inner.skipped.numpy()), "finite": finite}
 
 
+def with_other_gradients(cluster: kno.distributed.Cluster) -> dict:
+    """Take a step in which one process alone has a gradient of the second variable, and none has one of the third."""
+    variables = [keras.Variable(np.zeros(2, "float32")) for _ in range(3)]
+    ones = keras.ops.ones(2)
+    optimizer = kno.distributed.DistributedOptimizer(keras.optimizers.SGD(0.1))
+    optimizer.apply([ones, ones if cluster.rank == 0 else None, None], variables)
+    return {"weights": [float(v.numpy()[0]) for v in variables]}
+
+
 def trained_on(cluster: kno.distributed.Cluster, file: str) -> dict:
     """Train a model on that others have saved."""
     model = kno.distributed.distribute(keras.saving.load_model(file))
@@ -108,6 +117,8 @@ def main(folder: str, file: str = "") -> None:
             name: trained(cluster, Path(folder), name) for name in COMPRESSORS if cluster.size > 1 or name == "none"
         }
         found["nan"] = with_a_nan(cluster)
+        if keras.backend.backend() == "torch":  # elsewhere all processes run the same program
+            found["others"] = with_other_gradients(cluster)
     (Path(folder) / f"{cluster.size}_{cluster.rank}{'_on' if file else ''}.json").write_text(json.dumps(found))
 
 
