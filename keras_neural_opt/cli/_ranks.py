@@ -155,9 +155,7 @@ def _guard() -> Iterator[int]:
     try:
         yield guard.pid
     finally:
-        # Nothing that a rank has started is left behind.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(guard.pid, signal.SIGKILL)
+        # At the end of its input it takes along whatever a rank has left behind.
         guard.communicate()
 
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 
-from keras_neural_opt._core.arguments import Configurable
+from keras_neural_opt._core.configured import Configured
 from keras_neural_opt.compression._layout import Layout
 from keras_neural_opt.compression._transport import Transport
 
@@ -58,7 +57,7 @@ class Reduced(NamedTuple):
     state: list[Any]
 
 
-class Compressor(Configurable):
+class Compressor(Configured):
     """Base class: replaces the mean of the workers' gradients by one that costs fewer bytes.
 
     A compressor is a pure function of a vector, in which the gradients of a bucket lie one after another, and of its
@@ -102,19 +101,3 @@ class Compressor(Configurable):
             step: The number of the step, from 0, the same on every worker; an integer or an integer tensor.
         """
         raise NotImplementedError(f"{type(self).__name__} must override reduce(x, layout, state, transport, step)")
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor arguments, JSON-ready."""
-        save = keras.saving.serialize_keras_object
-        found = self.hyperparameters().items()
-        return {name: save(value) if isinstance(value, Compressor) else value for name, value in found}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """Return a compressor with these constructor arguments."""
-        restore = keras.saving.deserialize_keras_object
-        return cls(**{name: restore(value) if isinstance(value, dict) else value for name, value in config.items()})
-
-    def __repr__(self) -> str:
-        options = ", ".join(f"{name}={value!r}" for name, value in self.hyperparameters().items())
-        return f"{type(self).__name__}({options})"

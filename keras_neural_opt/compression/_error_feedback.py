@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from keras import ops
+
 from keras_neural_opt._core import registry
 from keras_neural_opt._core.arguments import closed_fraction
 from keras_neural_opt.compression._checks import inner_compressor
@@ -61,4 +63,4 @@ class ErrorFeedback(Compressor):
         residual, *inner = state
         found = self.compression.reduce(x + self.decay * residual, layout, inner, transport, step)
         left = found.lost()
-        return Reduced(found.mean, lambda: x - x, [left, *found.state])
+        return Reduced(found.mean, lambda: ops.zeros_like(x), [left, *found.state])

@@ -12,6 +12,11 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from keras_neural_opt.compression import Transport
 
+# XLA has reduced gradients before any optimizer gets them.
+REDUCES_HERE = False
+# All workers run the same program.
+GRADIENTS_MAY_DIFFER = False
+
 
 class ShardTransport(Transport):
     """The devices along the axis of a batch.
@@ -58,11 +63,6 @@ def transport() -> Transport:
     return Transport()
 
 
-def reduces_itself(optimizer: Any) -> bool:
-    """Whether gradients are reduced where the optimizer gets them: XLA has done it before that."""
-    return False
-
-
 def factor() -> float:
     """Return what gradients are multiplied by to be those of a worker's own mean loss."""
     return 1.0
@@ -78,11 +78,6 @@ def add_state(optimizer: Any, name: str, shape: tuple[int, ...], initializer: An
     first = keras.initializers.get(initializer)(shape, dtype="float32")
     rows = keras.initializers.Constant(np.broadcast_to(np.asarray(first), (workers(), *shape)))
     return optimizer.add_variable((workers(), *shape), initializer=rows, dtype="float32", layout=layout, name=name)
-
-
-def gradients_may_differ() -> bool:
-    """Whether a variable may have a gradient on one worker and none on another: all run the same program."""
-    return False
 
 
 def mean(variable: Any, shape: tuple[int, ...]) -> np.ndarray:

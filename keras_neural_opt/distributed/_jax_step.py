@@ -49,10 +49,8 @@ class _Step:
             raise RuntimeError("the model was compiled again: call kno.distributed.distribute(model) once more")
         of_workers = self._local_positions()
         all_alike, own = PartitionSpec(), PartitionSpec(self._axis)
-        specs = [all_alike, all_alike, [own if i in of_workers else all_alike for i in range(len(state[2]))], all_alike]
-        state_specs = tuple(
-            spec if isinstance(spec, list) else [spec] * len(part) for spec, part in zip(specs, state, strict=True)
-        )
+        of_optimizer = [own if i in of_workers else all_alike for i in range(len(state[2]))]
+        state_specs = all_alike, all_alike, of_optimizer, all_alike
         mapped = jax.shard_map(
             self._on_one_device,
             mesh=self._mesh,
@@ -62,16 +60,11 @@ class _Step:
         )
         return mapped(tuple(list(part) for part in state), data)
 
-    def _local_positions(self) -> dict[int, tuple[int, int]]:
-        """Return which variables of the outer optimizer are rows of workers, and of which bucket's state."""
-        places = {
-            id(v): (i, j)
-            for i, bucket in enumerate(self._optimizer._buckets)
-            for j, (v, kept) in enumerate(zip(bucket.state, bucket.kept, strict=True))
-            if kept.local
-        }
-        variables = self._model.optimizer.variables
-        return {k: places[id(v)] for k, v in enumerate(variables) if id(v) in places}
+    def _local_positions(self) -> set[int]:
+        """Return which variables of the outer optimizer have a row for each device."""
+        pairs = [pair for bucket in self._optimizer._buckets for pair in zip(bucket.state, bucket.kept, strict=True)]
+        local = {id(v) for v, kept in pairs if kept.local}
+        return {k for k, v in enumerate(self._model.optimizer.variables) if id(v) in local}
 
     def _on_one_device(self, state: Any, data: Any) -> Any:
         model, optimizer = self._model, self._optimizer
@@ -128,7 +121,8 @@ class _Step:
                 found[position[id(v)]] = x[None] if kept.local else x
         return means, found
 
-    def _as_own(self, value: Any, rank: Any) -> Any:
+    @staticmethod
+    def _as_own(value: Any, rank: Any) -> Any:
         """Return a non-trainable weight as this device uses it: a seed, which alone is unsigned, is one of its own."""
         if value.dtype != jnp.uint32:
             return value

@@ -131,13 +131,13 @@ class DistributedOptimizer(Wrapper):
         if self._reduced_before is not None:
             means, sent = own, self._reduced_before
         else:
-            if engine.workers() > 1 and not engine.reduces_itself(self):
+            if engine.workers() > 1 and not engine.REDUCES_HERE:
                 raise RuntimeError(
                     "DistributedOptimizer gets gradients that XLA has reduced already: give the model its train step"
                     " by kno.distributed.distribute(model), after compile"
                 )
             transport = engine.transport()
-            if engine.gradients_may_differ() and transport.size > 1:
+            if engine.GRADIENTS_MAY_DIFFER and transport.size > 1:
                 own, moved, given = self._of_any_worker(own, moved, variables, transport)
             states = [[native.read(v) for v in bucket.state] for bucket in self._buckets]
             step = native.read(self.counter("reductions"))

@@ -11,6 +11,10 @@ import tensorflow as tf
 from keras_neural_opt.compression import Transport
 from keras_neural_opt.distributed._repair_tf import repair_fit
 
+REDUCES_HERE = True
+# All workers run the same graph.
+GRADIENTS_MAY_DIFFER = False
+
 # Of our collectives; far from the keys that strategies give.
 _GROUP = 770_001
 _BYTES_OF_WORD = 4
@@ -129,11 +133,6 @@ def transport() -> Transport:
     return WorkerTransport() if _is_multi_worker(tf.distribute.get_strategy()) else ReplicaTransport()
 
 
-def reduces_itself(optimizer: Any) -> bool:
-    """Whether gradients are reduced where the optimizer gets them: here they are."""
-    return True
-
-
 def factor() -> float:
     """Return what gradients are multiplied by to be those of a worker's own mean loss: Keras has divided that."""
     return float(workers())
@@ -152,11 +151,6 @@ def add_state(optimizer: Any, name: str, shape: tuple[int, ...], initializer: An
     )
     optimizer._track_variable(variable)
     return variable
-
-
-def gradients_may_differ() -> bool:
-    """Whether a variable may have a gradient on one worker and none on another: all run the same graph."""
-    return False
 
 
 def mean(variable: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -10,6 +10,10 @@ import torch.distributed as dist
 
 from keras_neural_opt.compression import Transport
 
+REDUCES_HERE = True
+# Each process runs a program of its own, so that a variable may have a gradient on one worker alone.
+GRADIENTS_MAY_DIFFER = True
+
 
 class TorchTransport(Transport):
     """The ranks of the default process group."""
@@ -55,11 +59,6 @@ def transport() -> Transport:
     return TorchTransport()
 
 
-def reduces_itself(optimizer: Any) -> bool:
-    """Whether gradients are reduced where the optimizer gets them: here they are."""
-    return True
-
-
 def factor() -> float:
     """Return what gradients are multiplied by to be those of a worker's own mean loss."""
     return 1.0
@@ -68,11 +67,6 @@ def factor() -> float:
 def add_state(optimizer: Any, name: str, shape: tuple[int, ...], initializer: Any, local: bool) -> Any:
     """Return a new variable of the optimizer, of which each process has its own."""
     return optimizer.add_variable(shape, initializer=initializer, dtype="float32", name=name)
-
-
-def gradients_may_differ() -> bool:
-    """Whether a variable may have a gradient on one worker and none on another: each runs a program of its own."""
-    return True
 
 
 def mean(variable: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""KerasTuner's oracle over a study of Optuna, which alone holds the truth."""
+"""KerasTuner's oracle over a study of Optuna, which alone holds the truth.
+
+Longer than other files here, because KerasTuner asks all of it of one class.
+"""
 
 import contextlib
 import json

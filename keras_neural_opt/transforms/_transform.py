@@ -1,12 +1,10 @@
 """The contract between an optimizer and its gradient transforms."""
 
 from collections.abc import Sequence
-from typing import Any, Self
-
-import keras
+from typing import Any
 
 from keras_neural_opt._core import masks
-from keras_neural_opt._core.arguments import Configurable
+from keras_neural_opt._core.configured import Configured
 from keras_neural_opt._core.norms import global_norm
 from keras_neural_opt._core.tensors import Scalar, Tensors
 
@@ -51,7 +49,7 @@ class GradientContext:
         return self._norm
 
 
-class GradientTransform(Configurable):
+class GradientTransform(Configured):
     """A function of the gradients that runs on every effective step, before weight decay and the rule.
 
     It sees gradients that are aggregated over replicas, averaged over accumulated micro-steps and unscaled. It must
@@ -114,17 +112,6 @@ class GradientTransform(Configurable):
         """Return the constructor arguments, JSON-ready."""
         owner = type(self).__name__
         return {name: masks.mask_config(owner, name, value) for name, value in self.hyperparameters().items()}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """Return a transform with these constructor arguments."""
-        # A function, such as a mask, is saved by its registered name.
-        restore = keras.saving.deserialize_keras_object
-        return cls(**{name: restore(value) if isinstance(value, dict) else value for name, value in config.items()})
-
-    def __repr__(self) -> str:
-        options = ", ".join(f"{name}={value!r}" for name, value in self.hyperparameters().items())
-        return f"{type(self).__name__}({options})"
 
 
 def judges(transforms: Sequence[GradientTransform]) -> list[GradientTransform]:

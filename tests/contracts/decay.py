@@ -53,12 +53,11 @@ MASKS: tuple[tuple[Any, set[str]], ...] = (
 
 
 def assert_decays(subject: Subject, optimizer: Any, wanted: set[str], mode: str = "decoupled") -> None:
-    """Assert that three steps equal the twin that decays the variables whose paths end in `wanted`, alone."""
+    """Assert that ten steps equal the twin that decays the variables whose paths end in `wanted`, alone."""
     variables = model().trainable_variables
     decayed = [any(v.path.endswith(end) for end in wanted) for v in variables]
     assert sum(decayed) == len(wanted)
-    # Which variables are decayed is the same in every step; how much, `decays_as_much_as_its_twin` says in ten of them.
-    start, micro_steps = read(variables), gradients(3, [tuple(v.shape) for v in variables])
+    start, micro_steps = read(variables), gradients(shapes=[tuple(v.shape) for v in variables])
     twin = subject.twin(weight_decay=DECAY, weight_decay_mode=mode, decayed=decayed).start(start)
     result = run_on(optimizer, variables, micro_steps)
     assert_follows(result.trajectory, twin.run(micro_steps), start)

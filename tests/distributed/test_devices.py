@@ -69,16 +69,40 @@ def test_devices_train_with_compressors(scope, compression) -> None:
         assert np.isfinite(weights(model)).all()
 
 
-def test_dropout_differs_between_devices_and_batch_norms_are_averaged(scope) -> None:
+def test_batch_norms_keep_the_mean_of_all_devices(scope) -> None:
+    if BACKEND != "jax":
+        pytest.skip("Keras keeps what the first replica's batch norms have seen")
+
+    def first_step() -> np.ndarray:
+        norm = keras.layers.BatchNormalization()
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4), norm, keras.layers.Dense(1)])
+        model.compile(kno.distributed.DistributedOptimizer("adam"), "mse")
+        kno.distributed.distribute(model)
+        x, y = data()
+        model.fit(x, y, batch_size=len(x), shuffle=False, verbose=0)
+        return keras.ops.convert_to_numpy(norm.moving_mean)
+
+    alone = first_step()
     with scope():
-        layers = [keras.layers.Dropout(0.5, seed=3), keras.layers.BatchNormalization()]
-        _, losses = train(kno.distributed.DistributedOptimizer("adam"), *layers)
-        assert np.isfinite(losses).all()
-        state = keras.ops.convert_to_numpy(layers[0].seed_generator.state)
-        if BACKEND == "jax":
-            assert state.tolist() == [3, 12]  # as many draws as steps, from where it began
-        mean = keras.ops.convert_to_numpy(layers[1].moving_mean)
-        assert np.abs(mean).max() > 0
+        assert first_step() == pytest.approx(alone, rel=1e-5, abs=1e-7)
+    assert np.abs(alone).max() > 1e-4
+
+
+def test_devices_draw_numbers_of_their_own_and_keep_one_seed(scope) -> None:
+    if BACKEND != "jax":
+        pytest.skip("a strategy's replicas have seeds of their own")
+    from keras_neural_opt.distributed._jax_step import _Step
+
+    seed = keras.ops.convert_to_tensor([3, 12], "uint32")
+    drawn = [_Step._as_own(seed, keras.ops.convert_to_tensor(rank)).tolist() for rank in range(4)]
+    assert len({tuple(x) for x in drawn}) == 4
+    assert {x[1] for x in drawn} == {12}
+    with scope():
+        dropout = keras.layers.Dropout(0.5, seed=3)
+        train(kno.distributed.DistributedOptimizer("adam"), dropout)
+        # As many draws as steps, from where it began.
+        assert keras.ops.convert_to_numpy(dropout.seed_generator.state).tolist() == [3, 12]
 
 
 def test_jax_needs_its_train_step(scope) -> None:
