@@ -307,7 +307,7 @@ SPECS = (
         optimizers.MARS,
         rule=lambda _, **options: MARS(**options),
         learning_rate=0.1,
-        variants=({}, {"optimize_1d": True, "gamma": 0.5, "beta_1": 0.8, "beta_2": 0.7, "epsilon": 0.01}),
+        variants=({}, {"optimize_1d": True, "gamma": 0.1, "beta_1": 0.8, "beta_2": 0.7, "epsilon": 0.01}),
         arguments={**BETAS, "gamma": NONNEGATIVE, "epsilon": NONNEGATIVE, "optimize_1d": FLAG},
         rate_of_quadratic=0.1,
         on_optax_problems={"learning_rate": 0.02},
