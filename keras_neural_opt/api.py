@@ -8,8 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_neural_opt import schedules
+from keras_neural_opt._core.arguments import check_arguments, flag
 from keras_neural_opt.callbacks import TrainingProgress
 from keras_neural_opt.callbacks._reduce_on_plateau import missing_plateau
+from keras_neural_opt.compression import get as get_compressor
+from keras_neural_opt.distributed import DistributedOptimizer, distribute, initialize
+from keras_neural_opt.distributed._one_call import distributed_optimizer, sharded
 from keras_neural_opt.optimizers import RuleOptimizer, Wrapper
 from keras_neural_opt.optimizers._configs import config_creator, configured_optimizer, wrapped_optimizer
 from keras_neural_opt.schedules import scale_learning_rate
@@ -19,7 +23,7 @@ from keras_neural_opt.training._convergence import final_loss, has_converged, hi
 from keras_neural_opt.training._data import Data
 from keras_neural_opt.training._penalty import l2_norm_squared
 from keras_neural_opt.training._recommendation import Recommendation, recommended
-from keras_neural_opt.training._settings import Settings
+from keras_neural_opt.training._settings import OWNER, Settings
 from keras_neural_opt.training._train import train
 
 __all__ = [
@@ -180,6 +184,7 @@ def create_neural_optimizer(
     ema: Any = None,
     swa: Any = None,
     switch_to_sgd: Any = None,
+    compression: Any = None,
     **options: Any,
 ) -> RuleOptimizer | Wrapper:
     """Return an optimizer with its schedule and its clipping: a real Keras optimizer.
@@ -199,7 +204,9 @@ def create_neural_optimizer(
         ema: The same of `optimizers.ExponentialMovingAverage`.
         swa: The same of `optimizers.StochasticWeightAveraging`, which needs a `start_step`.
         switch_to_sgd: The same of `optimizers.SwitchToSGD`. The order is: the optimizer, `switch_to_sgd`, `lookahead`,
-            `ema`, `swa`.
+            `ema`, `swa`, `compression`.
+        compression: A compressor, or the name of one as `compression.get` takes it, for training by several workers:
+            `distributed.DistributedOptimizer` is put around. Defaults to None: not.
         **options: More options of the configuration.
 
     Returns:
@@ -218,7 +225,8 @@ def create_neural_optimizer(
         ... )
     """
     inner = configured_optimizer(optimizer, config, lr_scheduler, gradient_clipping, steps_per_epoch, options)
-    return wrapped_optimizer(inner, switch_to_sgd=switch_to_sgd, lookahead=lookahead, ema=ema, swa=swa)
+    wrapped = wrapped_optimizer(inner, switch_to_sgd=switch_to_sgd, lookahead=lookahead, ema=ema, swa=swa)
+    return wrapped if compression is None else DistributedOptimizer(wrapped, get_compressor(compression))
 
 
 def train_neural_network(
@@ -241,6 +249,7 @@ def train_neural_network(
     run_eagerly: bool | None = None,
     jit_compile: bool | None = None,
     seed: int | None = None,
+    distributed: bool = False,
 ) -> TrainingResult:
     """Train a loss function's weights, or a Keras model, and return weights and history.
 
@@ -274,6 +283,9 @@ def train_neural_network(
             `False` a gradient function is compiled too, and both functions get the backend's tensors.
         jit_compile: Whether the step is compiled by XLA or `torch.compile`. Defaults to None: as Keras decides.
         seed: An integer for `keras.utils.set_random_seed`, which makes the training repeatable. Defaults to None.
+        distributed: Whether all workers of the cluster train together, each of which calls `distributed.initialize`
+            first, before it makes an optimizer, and then this. `batch_size` is that of all of them. Arrays and each
+            `PyDataset` are shared by `distributed.shard`; other data must be the worker's own part. Defaults to False.
 
     Returns:
         Weights, history, convergence; it plots, reports and saves itself.
@@ -313,9 +325,16 @@ def train_neural_network(
         seed,
     )
     data = Data(training_data, validation_data)
+    if check_arguments(OWNER, distributed=flag(distributed))["distributed"]:
+        verbose = verbose if initialize().rank == 0 else 0
+        optimizer = distributed_optimizer(optimizer)
+        data = Data(
+            sharded(training_data, batch_size, shuffle, seed or 0), sharded(validation_data, batch_size, False, 0)
+        )
+    prepare = distribute if distributed else id
     with contextlib.closing(TrainingProgress(verbose)) as progress:
         every = [*callbacks, *missing_plateau(optimizer, callbacks), progress]
-        return train(loss_function, gradient_function, initial_weights, data, optimizer, loss, every, settings)
+        return train(loss_function, gradient_function, initial_weights, data, optimizer, loss, every, settings, prepare)
 
 
 def get_final_weights(result: TrainingResult) -> Any:

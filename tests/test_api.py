@@ -333,13 +333,21 @@ def test_wrappers_go_around_the_optimizer_in_a_fixed_order():
         ema={"momentum": 0.9},
         swa=[("start_step", 5), ("period", 2)],
         switch_to_sgd={"at_step": 3, "lr": 0.1},
+        compression="int8",
         learning_rate=0.5,
     )
+    assert repr(optimizer.compression) == "Int8(block=256)"
     names = []
     while hasattr(optimizer, "inner_optimizer"):
         names.append(type(optimizer).__name__)
         optimizer = optimizer.inner_optimizer
-    assert names == ["StochasticWeightAveraging", "ExponentialMovingAverage", "Lookahead", "SwitchToSGD"]
+    assert names == [
+        "DistributedOptimizer",
+        "StochasticWeightAveraging",
+        "ExponentialMovingAverage",
+        "Lookahead",
+        "SwitchToSGD",
+    ]
     assert float(keras.ops.convert_to_numpy(optimizer.learning_rate)) == 0.5
     assert type(api.create_neural_optimizer("adam", lookahead=False, swa=None)) is optimizers.Adam
 

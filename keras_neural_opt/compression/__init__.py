@@ -8,6 +8,7 @@ from keras_neural_opt.compression._error_feedback import ErrorFeedback
 from keras_neural_opt.compression._int4 import Int4
 from keras_neural_opt.compression._int8 import Int8
 from keras_neural_opt.compression._layout import Layout
+from keras_neural_opt.compression._names import get
 from keras_neural_opt.compression._power_sgd import PowerSGD
 from keras_neural_opt.compression._qsgd import QSGD
 from keras_neural_opt.compression._random_k import RandomK
@@ -39,5 +40,6 @@ __all__ = [
     "TopK",
     "Transport",
     "WarmUp",
+    "get",
     "simulate",
 ]

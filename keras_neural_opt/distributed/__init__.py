@@ -5,5 +5,16 @@ from keras_neural_opt.distributed._distribute import distribute
 from keras_neural_opt.distributed._initialize import initialize
 from keras_neural_opt.distributed._optimizer import DistributedOptimizer
 from keras_neural_opt.distributed._save import save
+from keras_neural_opt.distributed._shard import ShardedData, shard
 
-__all__ = ["Cluster", "DistributedOptimizer", "barrier", "cluster", "distribute", "initialize", "save"]
+__all__ = [
+    "Cluster",
+    "DistributedOptimizer",
+    "ShardedData",
+    "barrier",
+    "cluster",
+    "distribute",
+    "initialize",
+    "save",
+    "shard",
+]

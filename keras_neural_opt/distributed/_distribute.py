@@ -9,9 +9,10 @@ def distribute(model: keras.Model) -> keras.Model:
     """Make a compiled model ready to be trained by several workers; a model that one worker trains stays as it is.
 
     On JAX it gives the model a train step in which each device keeps the gradients of its own part of the batch, which
-    XLA would otherwise have reduced before any optimizer sees them; statistics of batch norms are averaged in every
-    step there. On torch it gives all weights the values that they have on the first worker; batch norms keep statistics
-    of their own on each worker, and those that the first one saves are its own. On TensorFlow there is nothing to do.
+    XLA would otherwise have reduced before any optimizer sees them. On torch it gives all weights the values that they
+    have on the first worker, and metrics those of all of them; `DistributedDataParallel`, which Keras may put around,
+    stays away. On both, statistics of batch norms are averaged in every step. On TensorFlow `fit` is repaired where it
+    fails on several workers; batch norms keep what the first replica has seen.
 
     Args:
         model: The model, after `compile` with a `DistributedOptimizer`.

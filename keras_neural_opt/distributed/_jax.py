@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
@@ -91,6 +92,11 @@ def mean(variable: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 def begin_alike(variables: Sequence[Any]) -> None:
     """Do nothing: see `distribute`."""
+
+
+def part() -> tuple[int, int]:
+    """Return the number of this process among those that each give a part of a batch, and how many they are."""
+    return jax.process_index(), jax.process_count()
 
 
 def distribute(model: Any) -> None:

@@ -43,8 +43,9 @@ def _reduce(values: Any, strategy: Any, reduction: str) -> Any:
 def _build(model: Any, iterator: Any = None, data_batch: Any = None) -> None:
     """Build the model by a batch of this worker."""
     if iterator is not None:
-        _, _, batches = next(iter(iterator))
+        # Not by the epoch's own iterator: Keras has begun the epoch where it failed, which no data begins twice.
+        batch = next(iter(iterator._get_iterator()))
         local = model.distribute_strategy.experimental_local_results
-        data_batch = tree.map_structure(lambda v: local(v)[0], next(batches))
+        data_batch = tree.map_structure(lambda v: local(v)[0], batch)
     with model.distribute_strategy.scope():
         model._symbolic_build(data_batch=data_batch)

@@ -162,6 +162,11 @@ def begin_alike(variables: Sequence[Any]) -> None:
     """Do nothing: a strategy begins with the values of the first worker."""
 
 
+def part() -> tuple[int, int]:
+    """Return that every process gives whole batches: the strategy divides them."""
+    return 0, 1
+
+
 def distribute(model: Any) -> None:
     """Let `fit` run on several workers: beyond that, Keras' own train step will do."""
     if _is_multi_worker(tf.distribute.get_strategy()):

@@ -1,6 +1,7 @@
 """Collectives of `torch.distributed`, for a `DistributedOptimizer`."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ import torch
 import torch.distributed as dist
 
 from keras_neural_opt.compression import Transport
+from keras_neural_opt.distributed._torch_step import Together
 
 REDUCES_HERE = True
 # Each process runs a program of its own, so that a variable may have a gradient on one worker alone.
@@ -84,6 +86,20 @@ def begin_alike(variables: Sequence[Any]) -> None:
             dist.broadcast(variable.value.detach(), 0)
 
 
+def part() -> tuple[int, int]:
+    """Return the number of this process among those that each give a part of a batch, and how many they are."""
+    return (dist.get_rank(), workers()) if workers() > 1 else (0, 1)
+
+
 def distribute(model: Any) -> None:
-    """Give a model's weights the values that they have on the first worker: Keras' own train step will do."""
+    """Give all workers the first one's weights, and the same statistics and metrics after each step."""
+    if workers() == 1:
+        return
     begin_alike([v for v in model.variables if keras.backend.is_float_dtype(v.dtype)])
+    if hasattr(model, "ddp_model"):
+        # Where Keras would put DistributedDataParallel around the model, which sends all gradients in float32.
+        object.__setattr__(model, "ddp_model", model)
+    cls = type(model)
+    model.train_step = Together(model, partial(cls.train_step, model), True, transport)
+    model.test_step = Together(model, partial(cls.test_step, model), False, transport)
+    model.train_function = model.test_function = None

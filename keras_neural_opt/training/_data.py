@@ -6,6 +6,7 @@ from types import GeneratorType
 from typing import Any
 
 import keras
+from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Data:
 
 
 def is_dataset(data: Any) -> bool:
-    """Whether `data` makes its own batches: PyDataset, tf.data, torch DataLoader or generator."""
-    makes_batches = isinstance(data, (keras.utils.PyDataset, Iterator))
+    """Whether `data` makes its own batches: PyDataset, tf.data, torch DataLoader, generator or Keras' own adapter."""
+    makes_batches = isinstance(data, (keras.utils.PyDataset, Iterator, DataAdapter))
     return makes_batches or hasattr(data, "element_spec") or _is_torch_loader(data)
 
 
@@ -56,7 +57,7 @@ def count_batches(data: Any, batch_size: int) -> int | None:
     if not is_dataset(data):
         samples = int(keras.tree.flatten(data)[0].shape[0])
         return -(-samples // batch_size)
-    if isinstance(data, keras.utils.PyDataset):
+    if isinstance(data, (keras.utils.PyDataset, DataAdapter)):
         return data.num_batches
     if hasattr(data, "cardinality"):
         return int(data.cardinality()) if int(data.cardinality()) > 0 else None

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from keras.src.losses.loss import scale_loss_for_distribution
 
 
 class FunctionModel(keras.Model):
@@ -47,8 +48,11 @@ class FunctionModel(keras.Model):
         # Tensors, not variables: TensorFlow's custom_gradient refuses variables, and users may call the backend itself.
         weights = [ops.copy(w) for w in self.trainable_variables]
         if self.gradient_function is None:
-            return _checked_loss(self.loss_function(self.pack(weights), batch), weights[0].dtype)
-        return ops.custom_gradient(lambda *flat: self._loss_and_pullback(flat, batch, training))(*weights)
+            loss = _checked_loss(self.loss_function(self.pack(weights), batch), weights[0].dtype)
+        else:
+            loss = ops.custom_gradient(lambda *flat: self._loss_and_pullback(flat, batch, training))(*weights)
+        # Each replica of a strategy gives its part of the mean, as Keras' own losses do.
+        return scale_loss_for_distribution(loss)
 
     def _loss_and_pullback(self, flat: Any, batch: Any, training: bool) -> tuple[Any, Callable[..., Any]]:
         dtypes = [w.dtype for w in flat]

@@ -1,6 +1,6 @@
 """One call that trains, whatever is trained: two functions or a Keras model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -29,8 +29,12 @@ def train(
     loss: Any,
     callbacks: Sequence[Any],
     settings: Settings,
+    prepare: Callable[[keras.Model], Any] = id,
 ) -> TrainingResult:
-    """Check everything, then train; the arguments are those of `keras_neural_opt.train_neural_network`."""
+    """Check everything, then train; the arguments are those of `keras_neural_opt.train_neural_network`.
+
+    `prepare` is called with the compiled model.
+    """
     optimizer = _checked_optimizer(optimizer, model_or_loss)
     batches = _batches(data.training, settings)
     is_model = isinstance(model_or_loss, keras.Model)
@@ -42,6 +46,7 @@ def train(
         model = _compiled_model(model_or_loss, initial_weights, optimizer, loss, settings)
     else:
         model = _compiled_functions(model_or_loss, gradient_function, initial_weights, optimizer, settings)
+    prepare(model)
     history = _fit(model, data, callbacks, settings)
     weights = model.get_weights() if is_model else model.pack(model.get_weights())
     return TrainingResult(weights, {name: [float(value) for value in values] for name, values in history.items()})

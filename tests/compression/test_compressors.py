@@ -287,3 +287,13 @@ def test_bad_arguments_are_refused(cls, arguments: dict, named: str) -> None:
 def test_workers_with_other_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match=r"simulate.gradients must be"):
         kc.simulate(kc.Int8(), [[np.ones(3)], [np.ones(4)]])
+
+
+@pytest.mark.backend_free
+def test_names_make_compressors() -> None:
+    assert repr(kc.get("PowerSGD", rank=2)) == "PowerSGD(rank=2, seed=0)"
+    given = kc.Int4()
+    assert kc.get(given) is given
+    for bad, options in (("int9", {}), (given, {"block": 8}), (None, {})):
+        with pytest.raises(ValueError, match=r"compression must be a compressor, or one of cast, int4"):
+            kc.get(bad, **options)

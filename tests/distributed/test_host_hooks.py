@@ -67,3 +67,43 @@ def test_a_strategy_tells_its_workers_and_options(mirrored) -> None:
     assert mirrored.extended._communication_options.timeout_seconds is None
     for name in ("CollectiveReduceV2", "CollectiveGatherV2", "CollectiveAllToAllV2"):
         assert callable(getattr(tf.raw_ops, name))
+
+
+def test_a_step_on_torch_is_made_of_these_parts() -> None:
+    if keras.backend.backend() != "torch":
+        pytest.skip("a hook of Keras' torch backend")
+    import inspect
+
+    from keras.src.backend.torch.trainer import TorchTrainer
+
+    made = inspect.getsource(TorchTrainer.make_train_function) + inspect.getsource(TorchTrainer.make_test_function)
+    assert "self.train_step" in made  # one that is set on the model is taken
+    assert "self.test_step" in made
+    model = keras.Sequential([keras.Input((2,)), keras.layers.BatchNormalization()])
+    assert [v.name for v in model.layers[-1]._non_trainable_variables] == ["moving_mean", "moving_variance"]
+    # Keras' development version has it, and would send all gradients in float32; see `distribute`.
+    wraps = inspect.getsource(TorchTrainer._initialize_ddp) if hasattr(model, "ddp_model") else "self.ddp_model is None"
+    assert "self.ddp_model is None" in wraps
+
+
+def test_fit_takes_an_adapter_as_it_is() -> None:
+    import numpy as np
+    from keras.src.trainers.data_adapters import get_data_adapter
+    from keras.src.trainers.data_adapters.data_adapter import DataAdapter
+
+    import keras_neural_opt as kno
+
+    data = kno.distributed.shard(np.zeros((4, 1)), batch_size=4)
+    assert isinstance(data, DataAdapter)
+    assert get_data_adapter(data, shuffle=True) is data
+    assert [len(x) for (x,) in data.get_numpy_iterator()] == [4]
+
+
+def test_losses_are_scaled_for_replicas(request: pytest.FixtureRequest) -> None:
+    from keras import ops
+    from keras.src.losses.loss import scale_loss_for_distribution
+
+    assert float(scale_loss_for_distribution(ops.ones(()))) == 1.0
+    if keras.backend.backend() == "tensorflow":
+        with request.getfixturevalue("mirrored").scope():
+            assert float(scale_loss_for_distribution(ops.ones(()))) == 0.5

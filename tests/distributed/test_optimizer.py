@@ -46,16 +46,15 @@ def test_two_processes_are_as_one_with_twice_the_batch(read: Callable[..., list[
     (alone,), two = read(1), read(2)
     off = np.abs(np.subtract(two[0]["none"]["weights"], alone["none"]["weights"])).max()
     assert off < 1e-6
-    if keras.backend.backend() != "torch":  # there each process tells the loss of its own part
-        assert two[0]["none"]["loss"] == pytest.approx(alone["none"]["loss"], rel=1e-5)
-    else:
-        assert np.mean([x["none"]["loss"] for x in two], axis=0) == pytest.approx(alone["none"]["loss"], rel=1e-5)
+    for found in two:
+        assert found["none"]["loss"] == pytest.approx(alone["none"]["loss"], rel=1e-5)
 
 
 def test_all_processes_have_the_same_weights_with_every_compressor(read: Callable[..., list[dict]]) -> None:
     first, second = read(2)
     for name, found in first.items():
-        assert found["weights"] == second[name]["weights"], name
+        if "weights" in found:
+            assert found["weights"] == second[name]["weights"], name
 
 
 def test_compressors_train(read: Callable[..., list[dict]]) -> None:
@@ -89,10 +88,60 @@ def test_a_number_that_is_none_in_one_process_leaves_out_the_step_in_all(read: C
         assert np.isfinite(found["nan"]["weights"]).all()
 
 
+def test_another_order_and_a_shorter_batch_are_as_in_one_process(read: Callable[..., list[dict]]) -> None:
+    (alone,), two = read(1), read(2)
+    for found in two:
+        assert np.abs(np.subtract(found["shorter"]["weights"], alone["shorter"]["weights"])).max() < 1e-6
+        for name, values in alone["shorter"]["history"].items():
+            assert found["shorter"]["history"][name] == pytest.approx(values, rel=1e-5), name
+    assert set(alone["shorter"]["history"]) == {"loss", "mae", "val_loss", "val_mae"}
+
+
+def test_batch_norms_see_what_all_processes_have(read: Callable[..., list[dict]]) -> None:
+    if keras.backend.backend() == "tensorflow":
+        pytest.skip("Keras keeps what the first replica's batch norms have seen")
+    (alone,), (first, second) = read(1), read(2)
+    assert first["norm"] == second["norm"]
+    mean, variance = first["norm"]["seen"]
+    # Halves of a batch are normalized by themselves, so that variances are a little smaller.
+    assert mean == pytest.approx(alone["norm"]["seen"][0], abs=0.05)
+    assert variance == pytest.approx(alone["norm"]["seen"][1], rel=0.25)
+
+
+def test_one_call_trains_on_all_processes(read: Callable[..., list[dict]]) -> None:
+    (alone,), two = read(1), read(2)
+    for found in two:
+        assert found["one_call"] == two[0]["one_call"]
+        for name, values in alone["one_call"]["history"].items():
+            # The last two of four epochs are compressed.
+            assert found["one_call"]["history"][name] == pytest.approx(values, rel=0.1), name
+            assert found["one_call"]["history"][name][:2] == pytest.approx(values[:2], rel=1e-5), name
+    assert two[0]["one_call"]["weights"] != alone["one_call"]["weights"]
+
+
+def test_a_hundred_steps_are_those_of_the_engine_itself(read: Callable[..., list[dict]]) -> None:
+    for found in read(2):
+        off = np.abs(np.subtract(found["beside"]["ours"], found["beside"]["native"]))
+        assert off.max() < 1e-6
+
+
+def test_known_wrong_keras_cannot_fit_on_several_tensorflow_workers(read: Callable[..., list[dict]]) -> None:
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("a defect of Keras' TensorFlow backend")
+    # Where this is empty, Keras has been mended, and `_repair_tf` can go.
+    assert [found["beside"]["fit_fails"] for found in read(2)] == ["ValueError"] * 2
+
+
 def test_what_has_a_gradient_in_one_process_moves_in_all(read: Callable[..., list[dict]]) -> None:
     if keras.backend.backend() != "torch":
         pytest.skip("elsewhere all processes run the same program")
-    assert [found["others"]["weights"] for found in read(2)] == [pytest.approx([-0.1, -0.05, 0.0])] * 2
+    assert [found["others"]["moved"] for found in read(2)] == [pytest.approx([-0.1, -0.05, 0.0])] * 2
+
+
+def test_keras_does_not_send_gradients_beside_ours(read: Callable[..., list[dict]]) -> None:
+    if keras.backend.backend() != "torch":
+        pytest.skip("DistributedDataParallel is torch's")
+    assert all(found["others"]["is_plain"] for found in read(2))
 
 
 @pytest.mark.parametrize("processes", [1, 4])

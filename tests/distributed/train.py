@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import keras
+import native
 import numpy as np
 
 import keras_neural_opt as kno
@@ -36,22 +37,22 @@ def data() -> tuple[np.ndarray, np.ndarray]:
     return x, (x[:, :3] @ rng.standard_normal((3, 1))).astype("float32")
 
 
-def own_part(cluster: kno.distributed.Cluster, *arrays: np.ndarray) -> dict:
-    """Return arguments of `fit`: this process' part of every batch, but all of it where the engine divides it."""
-    if keras.backend.backend() == "tensorflow":
-        return {"x": arrays[0], "y": arrays[1], "batch_size": BATCH}
-    part = BATCH // cluster.size
-    mine = [a.reshape(-1, cluster.size, part, a.shape[-1])[:, cluster.rank].reshape(-1, a.shape[-1]) for a in arrays]
-    return {"x": mine[0], "y": mine[1], "batch_size": part}
+def shared(x: np.ndarray, y: np.ndarray) -> kno.distributed.ShardedData:
+    """Return the data for `fit`, in the order that it has."""
+    return kno.distributed.shard(x, y, batch_size=BATCH, shuffle=False)
 
 
-def model_with(optimizer: keras.optimizers.Optimizer, seed: int = 7) -> keras.Model:
-    """Return a compiled model, ready to be distributed."""
+def plain_model(seed: int, *layers: keras.Layer) -> keras.Model:
+    """Return a model that is not compiled."""
     keras.utils.set_random_seed(seed)
-    model = keras.Sequential(
-        [keras.Input((16,)), keras.layers.Dense(32, activation="tanh"), keras.layers.Dense(1, use_bias=False)]
-    )
-    model.compile(optimizer, "mse")
+    hidden = keras.layers.Dense(32, activation="tanh")
+    return keras.Sequential([keras.Input((16,)), hidden, *layers, keras.layers.Dense(1, use_bias=False)])
+
+
+def model_with(optimizer: keras.optimizers.Optimizer, *layers: keras.Layer, seed: int = 7) -> keras.Model:
+    """Return a compiled model, ready to be distributed."""
+    model = plain_model(seed, *layers)
+    model.compile(optimizer, "mse", metrics=["mae"])
     return kno.distributed.distribute(model)
 
 
@@ -64,8 +65,8 @@ def trained(cluster: kno.distributed.Cluster, folder: Path, name: str) -> dict:
     """Train with one compressor and return what came of it."""
     optimizer = kno.distributed.DistributedOptimizer(kno.optimizers.Adam(0.01), compression=COMPRESSORS[name])
     # Engines that begin alike take the weights of the first process; on JAX Keras refuses others than the same.
-    model = model_with(optimizer, 7 + (cluster.rank if keras.backend.backend() == "torch" else 0))
-    history = model.fit(**own_part(cluster, *data()), epochs=EPOCHS, shuffle=False, verbose=0)
+    model = model_with(optimizer, seed=7 + (cluster.rank if keras.backend.backend() == "torch" else 0))
+    history = model.fit(shared(*data()), epochs=EPOCHS, verbose=0)
     found = {"weights": weights(model), "loss": history.history["loss"], "bytes": optimizer.bytes_sent}
     if name in ("TopK", "none"):
         kno.distributed.save(model, folder / f"{name}.keras")
@@ -82,11 +83,56 @@ def with_a_nan(cluster: kno.distributed.Cluster) -> dict:
     model = model_with(optimizer)
     x, y = data()
     x[2 * BATCH - 1] = np.nan  # the last row of the second batch, which is the last process'
-    model.fit(**own_part(cluster, x, y), epochs=1, shuffle=False, verbose=0)
+    model.fit(shared(x, y), epochs=1, verbose=0)
     store: dict[str, np.ndarray] = {}
     optimizer.save_own_variables(store)
     finite = all(np.isfinite(array).all() for array in store.values())
     return {"weights": weights(model), "skipped": int(inner.skipped.numpy()), "finite": finite}
+
+
+def with_a_shorter_batch() -> dict:
+    """Train in another order in each epoch, where the last batch is a shorter one, and judge by such data."""
+    model = model_with(kno.distributed.DistributedOptimizer(kno.optimizers.SGD(0.05)))
+    x, y = data()
+    train, judge = (kno.distributed.shard(x[:n], y[:n], batch_size=BATCH, seed=3) for n in (114, 38))
+    history = model.fit(train, validation_data=judge, epochs=EPOCHS, verbose=0)
+    return {"weights": weights(model), "history": history.history}
+
+
+def with_a_norm() -> dict:
+    """Train with a batch norm, and return what it has seen."""
+    norm = keras.layers.BatchNormalization(momentum=0.5)
+    model = model_with(kno.distributed.DistributedOptimizer(kno.optimizers.SGD(0.05)), norm)
+    history = model.fit(shared(*data()), epochs=EPOCHS, verbose=0)
+    seen = [keras.ops.convert_to_numpy(v).tolist() for v in norm.non_trainable_variables]
+    return {"weights": weights(model), "history": history.history, "seen": seen}
+
+
+def by_one_call() -> dict:
+    """Train a function's weights by one call, with what `fit` of this library does for workers."""
+    x = np.linspace(-1, 1, 66).astype("float32")
+
+    def loss(weights, batch):
+        x, y = batch
+        a, b, c = (weights["polynomial"][i] for i in range(3))
+        return keras.ops.mean((a + b * x + c * x**2 - y) ** 2)
+
+    options = {"validation_data": (x, x), "epochs": 4, "batch_size": 16, "verbose": 2, "distributed": True}
+    optimizer = kno.create_neural_optimizer("sgd", learning_rate=0.1, compression=kc.WarmUp(kc.Int4(), 10))
+    result = kno.train_neural_network(loss, None, {"polynomial": np.zeros(3)}, (x, 3 * x), optimizer, **options)
+    return {"weights": result.weights["polynomial"].tolist(), "history": result.history}
+
+
+def beside_native(cluster: kno.distributed.Cluster) -> dict:
+    """Train a hundred steps with Keras' Adam in ours, and as the engine does by itself."""
+    ours = model_with(kno.distributed.DistributedOptimizer(keras.optimizers.Adam(0.01)))
+    ours.fit(shared(*data()), epochs=25, verbose=0)
+    natives = [plain_model(7) for _ in range(2)]
+    for model in natives:
+        model.compile(keras.optimizers.Adam(0.01), "mse")
+    native.train(cluster, natives[0], *data(), epochs=25)
+    fails = native.fit_fails(natives[1], *data()) if keras.backend.backend() == "tensorflow" else ""
+    return {"ours": weights(ours), "native": weights(natives[0]), "fit_fails": fails}
 
 
 def with_other_gradients(cluster: kno.distributed.Cluster) -> dict:
@@ -95,7 +141,12 @@ def with_other_gradients(cluster: kno.distributed.Cluster) -> dict:
     ones = keras.ops.ones(2)
     optimizer = kno.distributed.DistributedOptimizer(keras.optimizers.SGD(0.1))
     optimizer.apply([ones, ones if cluster.rank == 0 else None, None], variables)
-    return {"weights": [float(v.numpy()[0]) for v in variables]}
+    moved = [float(v.numpy()[0]) for v in variables]
+    # Of several processes none sends its gradients twice.
+    model = native.wrapped_by_keras(plain_model(7))
+    model.compile(kno.distributed.DistributedOptimizer("sgd"), "mse")
+    kno.distributed.distribute(model).fit(shared(*data()), verbose=0)
+    return {"moved": moved, "is_plain": model.ddp_model is model}
 
 
 def trained_on(cluster: kno.distributed.Cluster, file: str) -> dict:
@@ -103,7 +154,7 @@ def trained_on(cluster: kno.distributed.Cluster, file: str) -> dict:
     model = kno.distributed.distribute(keras.saving.load_model(file))
     store: dict[str, np.ndarray] = {}
     model.optimizer.save_own_variables(store)
-    model.fit(**own_part(cluster, *data()), epochs=1, shuffle=False, verbose=0)
+    model.fit(shared(*data()), epochs=1, verbose=0)
     return {"residual": store["transform.0"].tolist(), "weights": weights(model)}
 
 
@@ -116,8 +167,11 @@ def main(folder: str, file: str = "") -> None:
         found = {
             name: trained(cluster, Path(folder), name) for name in COMPRESSORS if cluster.size > 1 or name == "none"
         }
-        found["nan"] = with_a_nan(cluster)
-        if keras.backend.backend() == "torch":  # elsewhere all processes run the same program
+        found |= {"nan": with_a_nan(cluster), "shorter": with_a_shorter_batch(), "norm": with_a_norm()}
+        found["one_call"] = by_one_call()
+        if cluster.size > 1:
+            found["beside"] = beside_native(cluster)
+        if keras.backend.backend() == "torch" and cluster.size > 1:  # elsewhere all run the same program
             found["others"] = with_other_gradients(cluster)
     (Path(folder) / f"{cluster.size}_{cluster.rank}{'_on' if file else ''}.json").write_text(json.dumps(found))
 

@@ -1,0 +1,67 @@
+"""What torch's workers do together in a step beside gradients: batch norms and metrics are those of all of them."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import keras
+import torch
+
+from keras_neural_opt.compression import Transport
+
+
+class Together:
+    """A step of `fit` or `evaluate`, after which statistics and metrics are the same on all workers.
+
+    Args:
+        model: The model.
+        step: Its own step.
+        trains: Whether statistics change in it.
+        transport: Makes the way to the other workers.
+    """
+
+    def __init__(self, model: Any, step: Any, trains: bool, transport: Callable[[], Transport]) -> None:
+        self._model, self._step, self._trains, self._transport = model, step, trains, transport
+
+    @cached_property
+    def _statistics(self) -> list[Any]:
+        # Not before the first step, which builds what is not built yet.
+        return statistics_of(self._model) if self._trains else []
+
+    def __call__(self, data: Any) -> Any:
+        """Return the logs of all workers' data."""
+        # From nothing, so that what a step adds can be summed.
+        before = {id(v): v.value.detach().clone() for v in self._model.metrics_variables}
+        for variable in self._model.metrics_variables:
+            variable.value.detach().zero_()
+        logs = self._step(data)
+        with torch.no_grad():
+            self._meet(before)
+        metrics = self._model.get_metrics_result()
+        return metrics if isinstance(logs, dict) and logs.keys() == metrics.keys() else logs
+
+    def _meet(self, before: dict[int, Any]) -> None:
+        transport = self._transport()
+        metrics = self._model.metrics_variables
+        both = [*metrics, *self._statistics]
+        if not both:
+            return
+        joined = torch.cat([v.value.detach().reshape(-1).to(torch.float32) for v in both])
+        parts = transport.sum(joined).split([v.value.numel() for v in both])
+        for i, (variable, part) in enumerate(zip(both, parts, strict=True)):
+            value = variable.value.detach()
+            total = part.reshape(value.shape)
+            if i >= len(metrics):
+                value.copy_(total / transport.size)
+            elif (old := before.get(id(variable))) is not None:
+                value.copy_(old + total.to(value.dtype))
+            else:
+                value.copy_(total)
+
+
+def statistics_of(model: Any) -> list[Any]:
+    """Return what layers keep of the data that they have seen, as batch norms do."""
+    layers = [layer for layer in model._flatten_layers() if layer.trainable]
+    found = {id(v): v for layer in layers for v in layer._non_trainable_variables}
+    own = {id(v) for v in model.non_trainable_variables}
+    return [v for key, v in found.items() if key in own and keras.backend.is_float_dtype(v.dtype)]
