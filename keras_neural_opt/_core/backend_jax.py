@@ -142,6 +142,11 @@ def on_every_replica(finite: Any) -> Any:
     return finite
 
 
+def true_places(chosen: Any, count: int) -> Any:
+    """Return None: how many elements are true is not known when a step is compiled."""
+    return None
+
+
 def choose(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
     """Return `yes()` or `no()`, computing only the one that is asked for."""
     if runs_eagerly(condition):

@@ -209,6 +209,15 @@ def on_every_replica(finite: Any) -> Any:
     return tf.equal(broken, 0.0)
 
 
+def true_places(chosen: Any, count: int) -> Any:
+    """Return the places of the first `count` true elements of a vector, in order, and then its length; XLA: None."""
+    if _in_xla():
+        return None
+    found = tf.cast(tf.where(chosen)[:count, 0], tf.int32)
+    places = tf.pad(found, [[0, count - tf.shape(found)[0]]], constant_values=chosen.shape[0])
+    return tf.ensure_shape(places, (count,))
+
+
 def choose(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
     """Return `yes()` or `no()`, computing only the one that is asked for."""
     return tf.cond(condition, yes, no)

@@ -197,6 +197,12 @@ def on_every_replica(finite: Any) -> Any:
     return finite
 
 
+def true_places(chosen: Any, count: int) -> Any:
+    """Return the places of the first `count` true elements of a vector, in order, and then its length."""
+    found = torch.nonzero(chosen)[:count, 0].to(torch.int32)
+    return torch.nn.functional.pad(found, (0, count - len(found)), value=len(chosen))
+
+
 def choose(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
     """Return `yes()` or `no()`, computing only the one that is asked for."""
     return yes() if condition else no()

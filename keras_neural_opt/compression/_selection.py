@@ -5,6 +5,8 @@ from typing import Any
 
 from keras import ops
 
+from keras_neural_opt._core.backend import native
+
 # A hundredth of the elements, and at least so many, tell the threshold to some percent.
 _PART, _LEAST = 100, 1 << 17
 _ROW = 64
@@ -53,12 +55,19 @@ def threshold(sizes: Any, count: int) -> Any:
 def first_places(chosen: Any, count: int) -> Any:
     """Return the places of the first `count` true elements, in order, and then the length of the vector.
 
-    A number that is known before the step is compiled: first of all it is counted how many there are in each row of a
-    few dozen elements. A place in the result then belongs to a row, in which it is looked for.
-
     Args:
         chosen: A vector of booleans.
         count: How many places to return.
+    """
+    places = native.true_places(chosen, count)
+    return _by_rows(chosen, count) if places is None else places
+
+
+def _by_rows(chosen: Any, count: int) -> Any:
+    """Return the same without a tensor whose size is only known in the step.
+
+    First of all it is counted how many there are in each row of a few dozen elements. A place in the result then
+    belongs to a row, in which it is looked for.
     """
     length = chosen.shape[0]
     rows = ops.cast(ops.reshape(ops.pad(chosen, (0, -length % _ROW)), (-1, _ROW)), "int32")

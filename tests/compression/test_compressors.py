@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_neural_opt import compression as kc
+from keras_neural_opt.compression import _selection
 from tests.oracles import compression as twins
 
 SHAPES = [(40, 30), (30,), (3, 3, 4, 8), (7,)]
@@ -297,3 +298,13 @@ def test_names_make_compressors() -> None:
     for bad, options in (("int9", {}), (given, {"block": 8}), (None, {})):
         with pytest.raises(ValueError, match=r"compression must be a compressor, or one of cast, int4"):
             kc.get(bad, **options)
+
+
+@pytest.mark.parametrize("true", [0, 3, 40, 150])
+def test_first_places_are_found_in_two_ways(true: int) -> None:
+    chosen = np.zeros(150, bool)
+    chosen[np.random.default_rng(0).permutation(150)[:true]] = True
+    wanted = np.append(np.flatnonzero(chosen), np.full(40, 150))[:40]
+    x = keras.ops.convert_to_tensor(chosen)
+    for find in (_selection.first_places, _selection._by_rows):
+        assert keras.ops.convert_to_numpy(find(x, 40)).tolist() == wanted.tolist()
