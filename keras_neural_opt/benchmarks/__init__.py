@@ -5,6 +5,7 @@ from keras_neural_opt.benchmarks._architecture_trial import architecture_trial
 from keras_neural_opt.benchmarks._architectures import architectures
 from keras_neural_opt.benchmarks._batch_norm_decay import batch_norm_decay
 from keras_neural_opt.benchmarks._batch_norm_decay_figure import batch_norm_decay_figure
+from keras_neural_opt.benchmarks._compression_kernels import compression_kernels
 from keras_neural_opt.benchmarks._dropout import dropout
 from keras_neural_opt.benchmarks._dropout_figure import dropout_figure
 from keras_neural_opt.benchmarks._early_stopping import early_stopping
@@ -34,6 +35,7 @@ __all__ = [
     "batch_norm_decay",
     "batch_norm_decay_figure",
     "batch_size_figure",
+    "compression_kernels",
     "dropout",
     "dropout_figure",
     "early_stopping",

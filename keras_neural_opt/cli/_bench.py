@@ -10,6 +10,7 @@ from keras_neural_opt.cli import (
     _bench_architecture_trial,
     _bench_architectures,
     _bench_batch_norm,
+    _bench_compression_kernels,
     _bench_dropout,
     _bench_early_stopping,
     _bench_learning_curves,
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             *("step", "fit", "train", "range-test", "batch-norm", "dropout", "samplers"),
             *("wrappers", "transforms", "schedules", "sparse-rows", "search-budget", "search-faults"),
             *("architectures", "architecture-search", "architecture-trial", "learning-curves", "early-stopping"),
+            "compression-kernels",
         ],
         help="step: one step against the backend's best peers; fit: an epoch of model.fit against Keras' Adam;"
         " train: steps and time to a target on real tasks, on jax; range-test: what find_learning_rate suggests,"
@@ -39,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " architecture searches find in tables; architecture-search: what one finds on MNIST in five minutes, next to"
         " chance; architecture-trial: the processor time of one of its trials; early-stopping: what they"
         " find where few networks are trained whole, looked up in the"
-        " table that learning-curves records",
+        " table that learning-curves records; compression-kernels: what compressors cost on one processor",
     )
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds; default %(default)s")
     parser.add_argument("--threads", type=int, help="processors to use; default all")
@@ -57,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="plain",
         help="step: plain, clip, decay, ema, accumulation, skip, 'mixed precision' or compile",
     )
+    parser.add_argument("--elements", type=int, default=25_000_000, help="compression-kernels: default %(default)s")
     parser.add_argument("--device", default="cpu", help="step: cpu or gpu; default %(default)s")
     parser.add_argument(
         "--suite", nargs="?", const="base", help="step: all that the documentation shows, in one file: base or family"
@@ -96,6 +99,7 @@ def run(options: argparse.Namespace) -> None:
         "architecture-trial": _bench_architecture_trial,
         "learning-curves": _bench_learning_curves,
         "early-stopping": _bench_early_stopping,
+        "compression-kernels": _bench_compression_kernels,
         "search-budget": _bench_search_budget,
         "search-faults": _bench_search_faults,
     }

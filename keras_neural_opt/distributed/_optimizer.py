@@ -10,7 +10,7 @@ from keras import ops
 from keras_neural_opt._core.arguments import integer, optional
 from keras_neural_opt._core.backend import native
 from keras_neural_opt._core.nested import chain
-from keras_neural_opt.compression import Compressor, ErrorFeedback, Layout, Reduced, Transport, WarmUp
+from keras_neural_opt.compression import Compressor, ErrorFeedback, Layout, Reduced, State, Transport, WarmUp
 from keras_neural_opt.compression._checks import inner_compressor
 from keras_neural_opt.distributed._engine import engine
 from keras_neural_opt.optimizers._wrapper import Wrapper, export
@@ -40,11 +40,13 @@ class DistributedOptimizer(Wrapper):
         compression: A compressor, or None for float32. Biased ones get error feedback, unless it is one that has it;
             `ErrorFeedback(..., decay=0)` is without.
         warmup_steps: How many steps are not compressed, >= 0. Defaults to 0.
+        accumulation_steps: None, or how many calls make one step, with the mean of their gradients: those are sent
+            once. A variable without a gradient in the last of them stands still.
         name: The name of this optimizer.
 
     Raises:
-        ValueError: An argument breaks its rule; or the inner optimizer accumulates gradients: put
-            `GradientAccumulation` around, so that gradients are reduced once a step.
+        ValueError: An argument breaks its rule; or the inner optimizer accumulates gradients, so that parts of a step
+            would be sent.
         RuntimeError: On JAX, with several devices, the model's train step was not made by `distribute`.
 
     Example:
@@ -67,19 +69,23 @@ class DistributedOptimizer(Wrapper):
 
     compression: Compressor | None
     warmup_steps: int
+    accumulation_steps: int | None = None
     changes_gradients = True
-    counters = ("reductions", "sent_mebibytes", "sent_bytes")
+    reduces = True
 
     def __init__(
         self,
         inner_optimizer: Any,
         compression: Compressor | None = None,
         warmup_steps: int = 0,
+        accumulation_steps: int | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__(inner_optimizer, name=name)
         self.set_hyperparameters(
-            compression=optional(inner_compressor(compression)), warmup_steps=integer(warmup_steps, 0)
+            compression=optional(inner_compressor(compression)),
+            warmup_steps=integer(warmup_steps, 0),
+            accumulation_steps=optional(integer(accumulation_steps, 1)),
         )
         self._compressor = _complete(self.compression, self.warmup_steps)
         self._buckets: list[_Bucket] = []
@@ -87,8 +93,22 @@ class DistributedOptimizer(Wrapper):
 
     @property
     def needs_whole_gradients(self) -> bool:
-        """Whether its gradients must be those of a step: each call is a message."""
+        """Whether the inner optimizer must not accumulate: each of its steps is a message."""
         return True
+
+    @property
+    def accumulates(self) -> bool:  # type: ignore[override]
+        """Whether several calls make a step."""
+        return self.accumulation_steps is not None
+
+    @property
+    def counters(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The names of its integers."""
+        return ("reductions", "sent_mebibytes", "sent_bytes", *(["calls"] if self.accumulates else []))
+
+    @property
+    def _steps_every_time(self) -> bool:
+        return not self.accumulates and super()._steps_every_time
 
     def _refuse_what_does_not_go_inside(self, inner: Any) -> None:
         # A scaled loss is judged after the reduction, by all alike.
@@ -113,7 +133,7 @@ class DistributedOptimizer(Wrapper):
 
     def create_state(self, variables: list[Any]) -> None:
         """Create the state of the compressor, and give all workers the weights of the first."""
-        self._buckets = _buckets(variables, self._compressor)
+        self._buckets = _buckets(variables, self._compressor, self.accumulates)
         for i, bucket in enumerate(self._buckets):
             for kept in bucket.kept:
                 first = kept.value() if kept.value else "zeros"
@@ -128,6 +148,7 @@ class DistributedOptimizer(Wrapper):
     def _step(
         self, own: list[Any], moved: list[Any], gradients: list[Any], variables: list[Any], given: list[int]
     ) -> None:
+        calls = native.read(self.counter("calls")) + 1 if self.accumulates else None
         if self._reduced_before is not None:
             means, sent = own, self._reduced_before
         else:
@@ -137,18 +158,26 @@ class DistributedOptimizer(Wrapper):
                     " by kno.distributed.distribute(model), after compile"
                 )
             transport = engine.transport()
-            if engine.GRADIENTS_MAY_DIFFER and transport.size > 1:
+            if engine.GRADIENTS_MAY_DIFFER and transport.size > 1 and self._is_step(calls):
                 own, moved, given = self._of_any_worker(own, moved, variables, transport)
             states = [[native.read(v) for v in bucket.state] for bucket in self._buckets]
             step = native.read(self.counter("reductions"))
-            means, new = self.reduced(own, moved, states, transport, step)
+            means, new = self.reduced(own, moved, states, transport, step, calls)
             for bucket, values in zip(self._buckets, new, strict=True):
                 native.write(bucket.state, values)
             sent = transport.sent
-        self._count(sent)
+        self._count(sent, calls)
         for i, mean in zip(given, means, strict=True):
             gradients[i] = mean
-        self.inner_optimizer.apply(gradients, variables)
+        if calls is None:
+            self.inner_optimizer.apply(gradients, variables)
+            return
+        assigned = [*self.variables, *self._trainable_variables]
+        native.step_when(self._is_step(calls), lambda: self.inner_optimizer.apply(gradients, variables), assigned)
+
+    def _is_step(self, calls: Any) -> Any:
+        # Not `==`: a state may have been saved in a longer window.
+        return True if calls is None else calls >= self.accumulation_steps
 
     def _of_any_worker(
         self, own: list[Any], moved: list[Any], variables: list[Any], transport: Transport
@@ -161,7 +190,13 @@ class DistributedOptimizer(Wrapper):
         return [known[id(v)] if id(v) in known else ops.zeros(v.shape, v.dtype) for v in found], found, given
 
     def reduced(
-        self, own: Sequence[Any], moved: Sequence[Any], states: list[list[Any]], transport: Transport, step: Any
+        self,
+        own: Sequence[Any],
+        moved: Sequence[Any],
+        states: list[list[Any]],
+        transport: Transport,
+        step: Any,
+        calls: Any = None,
     ) -> tuple[list[Any], list[list[Any]]]:
         """Return the mean gradients and the new state of each bucket; reads and writes no variable.
 
@@ -171,10 +206,31 @@ class DistributedOptimizer(Wrapper):
             states: The state of each bucket.
             transport: The way to the other workers.
             step: The number of the step, from 0.
+            calls: Where several make a step, the number of this one in it, from 1.
         """
         known = {id(v): x for v, x in zip(moved, native.dense(own, moved), strict=True)}
         factor = engine.factor() / self._loss_scale()
         vectors = [bucket.join(known, factor) for bucket in self._buckets]
+        if calls is None:
+            return self._means(vectors, moved, states, transport, step)
+        sums = [x + state[-1] for x, state in zip(vectors, states, strict=True)]
+
+        def send() -> tuple[list[Any], list[list[Any]]]:
+            count = ops.cast(calls, "float32")
+            kept = [state[:-1] for state in states]
+            means, new = self._means([x / count for x in sums], moved, kept, transport, step)
+            return means, [[*state, ops.zeros_like(x)] for state, x in zip(new, sums, strict=True)]
+
+        def wait() -> tuple[list[Any], list[list[Any]]]:
+            nothing = [ops.zeros(v.shape, v.dtype) for v in moved]
+            return nothing, [[*state[:-1], x] for state, x in zip(states, sums, strict=True)]
+
+        found: tuple[list[Any], list[list[Any]]] = transport.choose(self._is_step(calls), send, wait)
+        return found
+
+    def _means(
+        self, vectors: list[Any], moved: Sequence[Any], states: list[list[Any]], transport: Transport, step: Any
+    ) -> tuple[list[Any], list[list[Any]]]:
         finite = [ops.all(ops.isfinite(x)) for x in vectors]
         broken = transport.sum(sum(1.0 - ops.cast(x, "float32") for x in finite))
         found: dict[int, Any] = {}
@@ -184,7 +240,7 @@ class DistributedOptimizer(Wrapper):
             reduced = bucket.reduce(x, state, transport, step)
             # A sum of finite numbers may be too large for any.
             is_good = ops.logical_and(broken == 0, ops.all(ops.isfinite(reduced.mean)))
-            mean = ops.where(is_good, reduced.mean, np.float32("nan")) / (factor / engine.factor())
+            mean = ops.where(is_good, reduced.mean, np.float32("nan")) * self._loss_scale()
             pairs = zip(state, reduced.state, strict=True)
             new_states.append([ops.where(ops.logical_and(is_good, ops.isfinite(b)), b, a) for a, b in pairs])
             found |= bucket.split(mean)
@@ -194,19 +250,24 @@ class DistributedOptimizer(Wrapper):
         scales = [x.dynamic_scale for x in chain(self.inner_optimizer) if hasattr(x, "dynamic_scale")]
         return native.read(scales[0]) if scales else 1.0
 
-    def _count(self, sent: Any) -> None:
-        done, mebibytes, rest = (self.counter(name) for name in self.counters)
+    def _count(self, sent: Any, calls: Any) -> None:
+        done, mebibytes, rest = (self.counter(name) for name in self.counters[:3])
+        one = 1 if calls is None else ops.cast(self._is_step(calls), done.dtype)
+        if calls is not None:
+            native.write([self.counter("calls")], [calls * (1 - one)])
         # Divided first: the bytes of a step of a large model are more than the counter's integers hold.
         now = native.read(rest) + native.cast(sent % _MEBIBYTE, rest.dtype)
         whole = native.cast(sent // _MEBIBYTE, rest.dtype) + now // _MEBIBYTE
-        native.write([done, mebibytes, rest], [native.read(done) + 1, native.read(mebibytes) + whole, now % _MEBIBYTE])
+        native.write(
+            [done, mebibytes, rest], [native.read(done) + one, native.read(mebibytes) + whole, now % _MEBIBYTE]
+        )
 
     @property
     def bytes_sent(self) -> int:
         """What this worker has sent for gradients so far, as payloads; 0 before the first step."""
         if not self.built:
             return 0
-        read = [int(ops.convert_to_numpy(self.counter(name))) for name in self.counters[1:]]
+        read = [int(ops.convert_to_numpy(self.counter(name))) for name in self.counters[1:3]]
         return read[0] * _MEBIBYTE + read[1]
 
     # ---- What is saved
@@ -245,10 +306,12 @@ class DistributedOptimizer(Wrapper):
 class _Bucket:
     """Variables whose gradients are sent as one vector, and what the compressor keeps for them."""
 
-    def __init__(self, variables: list[Any], compressor: Compressor | None) -> None:
+    def __init__(self, variables: list[Any], compressor: Compressor | None, accumulates: bool) -> None:
         self.variables, self._compressor = variables, compressor
         self.layout = Layout(tuple(tuple(v.shape) for v in variables))
         self.kept = compressor.state(self.layout) if compressor else []
+        if accumulates:
+            self.kept = [*self.kept, State("accumulated", (self.layout.size,))]
         self.state: list[Any] = []
 
     def join(self, known: dict[int, Any], factor: Any) -> Any:
@@ -273,7 +336,7 @@ class _Bucket:
         return Reduced(mean, lost, state)
 
 
-def _buckets(variables: list[Any], compressor: Compressor | None) -> list[_Bucket]:
+def _buckets(variables: list[Any], compressor: Compressor | None, accumulates: bool) -> list[_Bucket]:
     found: list[list[Any]] = [[]]
     size = 0
     for variable in variables:
@@ -283,7 +346,7 @@ def _buckets(variables: list[Any], compressor: Compressor | None) -> list[_Bucke
             size = 0
         found[-1].append(variable)
         size += count
-    return [_Bucket(group, compressor) for group in found]
+    return [_Bucket(group, compressor, accumulates) for group in found]
 
 
 def _complete(compression: Compressor | None, warmup_steps: int) -> Compressor | None:

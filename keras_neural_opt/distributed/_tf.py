@@ -63,9 +63,10 @@ class ReplicaTransport(_OfStrategy):
 
     def choose(self, condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
         """Return `yes()` or `no()`; computes both, since these replicas cannot meet in a conditional."""
-        before = self.sent
-        first, then = yes(), no()
-        self.sent = before
+        before, self.sent = self.sent, 0
+        first, by_first, self.sent = yes(), self.sent, 0
+        then, by_then, self.sent = no(), self.sent, before
+        self._count(tf.where(condition, by_first, by_then))
         return tf.nest.map_structure(lambda a, b: tf.where(condition, a, b), first, then)
 
 

@@ -53,6 +53,7 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
     rewrites_steps: bool = False
     averages: bool = False
     accumulates: bool = False
+    reduces: bool = False
 
     @property
     def needs_whole_gradients(self) -> bool:
@@ -77,6 +78,11 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
         if self.rewrites_steps and any(getattr(x, "averages", False) or x.use_ema for x in inside):
             raise ValueError(
                 f"{owner}.inner_optimizer must not average weights; put the average around {owner} instead"
+            )
+        if self.changes_gradients and any(getattr(x, "reduces", False) for x in inside):
+            raise ValueError(
+                f"{owner}.inner_optimizer must not reduce gradients among workers, of which {owner} would see one"
+                " alone; put what reduces them around it"
             )
         if any(getattr(x, "accumulates", False) or x.gradient_accumulation_steps for x in inside):
             if self.accumulates:

@@ -91,8 +91,11 @@ def with_a_nan(cluster: kno.distributed.Cluster) -> dict:
 
 
 def with_a_shorter_batch() -> dict:
-    """Train in another order in each epoch, where the last batch is a shorter one, and judge by such data."""
-    model = model_with(kno.distributed.DistributedOptimizer(kno.optimizers.SGD(0.05)))
+    """Train in another order in each epoch, where the last batch is a shorter one, and judge by such data.
+
+    Of the four batches of an epoch three make a step.
+    """
+    model = model_with(kno.distributed.DistributedOptimizer(kno.optimizers.SGD(0.05), accumulation_steps=3))
     x, y = data()
     train, judge = (kno.distributed.shard(x[:n], y[:n], batch_size=BATCH, seed=3) for n in (114, 38))
     history = model.fit(train, validation_data=judge, epochs=EPOCHS, verbose=0)
