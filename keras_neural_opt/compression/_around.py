@@ -1,7 +1,10 @@
 """Compressors around another one."""
 
-from keras_neural_opt.compression._compressor import Compressor, State
+from typing import Any
+
+from keras_neural_opt.compression._compressor import Compressor, Reduced, State
 from keras_neural_opt.compression._layout import Layout
+from keras_neural_opt.compression._transport import Transport
 
 
 class Around(Compressor):
@@ -22,3 +25,7 @@ class Around(Compressor):
     def state(self, layout: Layout) -> list[State]:
         """Return what the compressor inside keeps."""
         return self.compression.state(layout)
+
+    def reduce_exactly(self, x: Any, layout: Layout, state: list[Any], transport: Transport) -> Reduced:
+        """Return what the compressor inside does."""
+        return self.compression.reduce_exactly(x, layout, state, transport)

@@ -64,3 +64,9 @@ class ErrorFeedback(Compressor):
         found = self.compression.reduce(x + self.decay * residual, layout, inner, transport, step)
         left = found.lost()
         return Reduced(found.mean, lambda: ops.zeros_like(x), [left, *found.state])
+
+    def reduce_exactly(self, x: Any, layout: Layout, state: list[Any], transport: Transport) -> Reduced:
+        """Return the mean of all workers' vectors and of what waits, after which nothing does."""
+        residual, *inner = state
+        found = self.compression.reduce_exactly(x + self.decay * residual, layout, inner, transport)
+        return Reduced(found.mean, found.lost, [ops.zeros_like(residual), *found.state])

@@ -1,5 +1,6 @@
 """Small tensors as they are."""
 
+from collections.abc import Callable
 from typing import Any
 
 from keras_neural_opt._core import registry
@@ -43,16 +44,38 @@ class SkipSmall(Around):
 
     def reduce(self, x: Any, layout: Layout, state: list[Any], transport: Transport, step: Any) -> Reduced:
         """Return roughly the mean of all workers' vectors; see `Compressor.reduce`."""
+
+        def of_large(own: Any, large: Layout) -> Reduced:
+            return self.compression.reduce(own, large, state, transport, step)
+
+        return self._apart(x, layout, state, transport, of_large)
+
+    def reduce_exactly(self, x: Any, layout: Layout, state: list[Any], transport: Transport) -> Reduced:
+        """Return the mean of all workers' vectors; see `Compressor.reduce_exactly`."""
+
+        def of_large(own: Any, large: Layout) -> Reduced:
+            return self.compression.reduce_exactly(own, large, state, transport)
+
+        return self._apart(x, layout, state, transport, of_large)
+
+    def _apart(
+        self,
+        x: Any,
+        layout: Layout,
+        state: list[Any],
+        transport: Transport,
+        reduce_large: Callable[[Any, Layout], Reduced],
+    ) -> Reduced:
         is_large = [size >= self.elements for size in layout.sizes]
         if all(is_large):
-            return self.compression.reduce(x, layout, state, transport, step)
+            return reduce_large(x, layout)
         small = Layout(tuple(s for s, large in zip(layout.shapes, is_large, strict=True) if not large))
         parts = list(zip(layout.split(x), is_large, strict=True))
         mean, lost = transport.mean(small.join([part for part, large in parts if not large]))
         large = self._large(layout)
         if not large.size:
             return Reduced(mean, lost, state)
-        found = self.compression.reduce(large.join([p for p, of_it in parts if of_it]), large, state, transport, step)
+        found = reduce_large(large.join([p for p, of_it in parts if of_it]), large)
 
         def merged(of_small: Any, of_large: Any) -> Any:
             rest, own = iter(small.split(of_small)), iter(large.split(of_large))

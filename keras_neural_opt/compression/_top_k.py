@@ -102,6 +102,15 @@ class TopK(Compressor):
         mean, left, velocity = self._in_stages(state[1] + velocity, velocity, transport, step)
         return Reduced(mean, lambda: ops.zeros_like(x), [velocity, left])
 
+    def reduce_exactly(self, x: Any, layout: Layout, state: list[Any], transport: Transport) -> Reduced:
+        """Return the mean of all workers' vectors; with momentum that of their velocities, and of what waits."""
+        if self.momentum is None:
+            return super().reduce_exactly(x, layout, state, transport)
+        # Velocities stay: where all is sent there is no stale momentum to forget, and the optimizer has none.
+        velocity = self.momentum * state[0] + x
+        mean, lost = transport.mean(state[1] + velocity)
+        return Reduced(mean, lost, [velocity, ops.zeros_like(x)])
+
     def _in_stages(self, x: Any, velocity: Any, transport: Transport, step: Any) -> tuple[Any, Any, Any]:
         ratios = self.ratios()
 

@@ -1,6 +1,7 @@
 """Data-parallel training: several processes, on one machine or many, that train one model."""
 
 from keras_neural_opt.distributed._cluster import Cluster, barrier, cluster
+from keras_neural_opt.distributed._communication_stats import CommunicationStats
 from keras_neural_opt.distributed._distribute import distribute
 from keras_neural_opt.distributed._initialize import initialize
 from keras_neural_opt.distributed._optimizer import DistributedOptimizer
@@ -9,6 +10,7 @@ from keras_neural_opt.distributed._shard import ShardedData, shard
 
 __all__ = [
     "Cluster",
+    "CommunicationStats",
     "DistributedOptimizer",
     "ShardedData",
     "barrier",

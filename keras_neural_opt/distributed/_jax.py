@@ -1,6 +1,7 @@
 """Collectives of JAX inside of `shard_map`, for a `DistributedOptimizer`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import jax
@@ -88,6 +89,58 @@ def mean(variable: Any, shape: tuple[int, ...]) -> np.ndarray:
         return np.asarray(value)
     rows = value if value.is_fully_addressable else multihost_utils.process_allgather(value, tiled=True)
     return np.asarray(rows).mean(axis=0)
+
+
+def scope(model: Any) -> AbstractContextManager[Any]:
+    """Return the context in which a model's workers are known: any."""
+    return nullcontext()
+
+
+def together(function: Callable[..., Any], variables: Sequence[Any], local: Sequence[bool]) -> Callable[[], Any]:
+    """Return what runs `function(transport, values)` on every worker, as in a step, and waits; all must call it.
+
+    Args:
+        function: Takes the way to the other workers and the variables' values; returns a nest of tensors.
+        variables: Variables that it may read.
+        local: Which of them each worker has for itself, as `add_state` was told.
+    """
+    if workers() == 1:
+        alone = jax.jit(lambda values: function(Transport(), values))
+        return lambda: jax.block_until_ready(alone([v.value for v in variables]))
+    distribution = keras.distribution.distribution()
+    axis = distribution.batch_dim_name
+
+    def on_one_device(values: list[Any]) -> Any:
+        own = [x[0] if is_own else x for x, is_own in zip(values, local, strict=True)]
+        return jax.tree.map(lambda x: x[None], function(ShardTransport(axis, workers()), own))
+
+    specs = [PartitionSpec(axis) if is_own else PartitionSpec() for is_own in local]
+    mesh = distribution.device_mesh.backend_mesh
+    mapped = jax.shard_map(on_one_device, mesh=mesh, in_specs=(specs,), out_specs=PartitionSpec(axis), check_vma=False)
+    compiled = jax.jit(mapped)
+
+    def run() -> Any:
+        found = jax.block_until_ready(compiled([v.value for v in variables]))
+        return jax.tree.map(lambda x: x.addressable_shards[0].data[0], found)
+
+    return run
+
+
+def trace_again(model: Any) -> None:
+    """Let a model's step be made anew: something that it has looked at has changed."""
+    from keras_neural_opt.distributed._jax_step import is_distributed, make_train_step
+
+    if is_distributed(model):
+        make_train_step(model)  # JAX remembers what it has compiled by the function.
+    model.make_train_function(force=True)
+
+
+def mean_of(numbers: Sequence[float]) -> list[float]:
+    """Return the means of all processes' numbers, the same everywhere; all must ask."""
+    if jax.process_count() == 1:
+        return list(numbers)
+    rows = multihost_utils.process_allgather(np.asarray(numbers, "float32"))
+    return [float(x) for x in np.asarray(rows).mean(axis=0)]
 
 
 def begin_alike(variables: Sequence[Any]) -> None:

@@ -35,6 +35,11 @@ def make_train_step(model: Any) -> None:
     model.train_function = None
 
 
+def is_distributed(model: Any) -> bool:
+    """Whether a model has such a train step."""
+    return isinstance(model.train_step, _Step)
+
+
 class _Step:
     """The train step of a model."""
 

@@ -44,6 +44,11 @@ class DistributedOptimizer(Wrapper):
             once. A variable without a gradient in the last of them stands still.
         name: The name of this optimizer.
 
+    Attributes:
+        compresses: Whether gradients are compressed; False without a compressor, and where it was set to False, as
+            `CommunicationStats(auto_off=True)` does. Then means are exact, and what waits to be sent goes with the
+            first of them. It is no part of what is saved, and to be set before `fit` compiles a step.
+
     Raises:
         ValueError: An argument breaks its rule; or the inner optimizer accumulates gradients, so that parts of a step
             would be sent.
@@ -87,6 +92,7 @@ class DistributedOptimizer(Wrapper):
             warmup_steps=integer(warmup_steps, 0),
             accumulation_steps=optional(integer(accumulation_steps, 1)),
         )
+        self.compresses = self.compression is not None
         self._compressor = _complete(self.compression, self.warmup_steps)
         self._buckets: list[_Bucket] = []
         self._reduced_before: Any = None
@@ -197,6 +203,7 @@ class DistributedOptimizer(Wrapper):
         transport: Transport,
         step: Any,
         calls: Any = None,
+        compress: bool | None = None,
     ) -> tuple[list[Any], list[list[Any]]]:
         """Return the mean gradients and the new state of each bucket; reads and writes no variable.
 
@@ -207,18 +214,20 @@ class DistributedOptimizer(Wrapper):
             transport: The way to the other workers.
             step: The number of the step, from 0.
             calls: Where several make a step, the number of this one in it, from 1.
+            compress: Whether to compress; None as `compresses` says.
         """
+        compress = self.compresses if compress is None else compress
         known = {id(v): x for v, x in zip(moved, native.dense(own, moved), strict=True)}
         factor = engine.factor() / self._loss_scale()
         vectors = [bucket.join(known, factor) for bucket in self._buckets]
         if calls is None:
-            return self._means(vectors, moved, states, transport, step)
+            return self._means(vectors, moved, states, transport, step, compress)
         sums = [x + state[-1] for x, state in zip(vectors, states, strict=True)]
 
         def send() -> tuple[list[Any], list[list[Any]]]:
             count = ops.cast(calls, "float32")
             kept = [state[:-1] for state in states]
-            means, new = self._means([x / count for x in sums], moved, kept, transport, step)
+            means, new = self._means([x / count for x in sums], moved, kept, transport, step, compress)
             return means, [[*state, ops.zeros_like(x)] for state, x in zip(new, sums, strict=True)]
 
         def wait() -> tuple[list[Any], list[list[Any]]]:
@@ -229,7 +238,13 @@ class DistributedOptimizer(Wrapper):
         return found
 
     def _means(
-        self, vectors: list[Any], moved: Sequence[Any], states: list[list[Any]], transport: Transport, step: Any
+        self,
+        vectors: list[Any],
+        moved: Sequence[Any],
+        states: list[list[Any]],
+        transport: Transport,
+        step: Any,
+        compress: bool,
     ) -> tuple[list[Any], list[list[Any]]]:
         finite = [ops.all(ops.isfinite(x)) for x in vectors]
         broken = transport.sum(sum(1.0 - ops.cast(x, "float32") for x in finite))
@@ -237,7 +252,7 @@ class DistributedOptimizer(Wrapper):
         new_states = []
         for bucket, x, is_finite, state in zip(self._buckets, vectors, finite, states, strict=True):
             x = ops.where(is_finite, x, ops.zeros_like(x))
-            reduced = bucket.reduce(x, state, transport, step)
+            reduced = bucket.reduce(x, state, transport, step, compress)
             # A sum of finite numbers may be too large for any.
             is_good = ops.logical_and(broken == 0, ops.all(ops.isfinite(reduced.mean)))
             mean = ops.where(is_good, reduced.mean, np.float32("nan")) * self._loss_scale()
@@ -328,10 +343,12 @@ class _Bucket:
         """Return the parts of a vector by the variables' identities."""
         return {id(v): x for v, x in zip(self.variables, self.layout.split(mean), strict=True)}
 
-    def reduce(self, x: Any, state: list[Any], transport: Transport, step: Any) -> Reduced:
+    def reduce(self, x: Any, state: list[Any], transport: Transport, step: Any, compress: bool) -> Reduced:
         """Return what the compressor makes of the workers' vectors, or their mean."""
-        if self._compressor:
+        if self._compressor and compress:
             return self._compressor.reduce(x, self.layout, state, transport, step)
+        if self._compressor:
+            return self._compressor.reduce_exactly(x, self.layout, state, transport)
         mean, lost = transport.mean(x)
         return Reduced(mean, lost, state)
 

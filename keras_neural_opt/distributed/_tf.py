@@ -2,12 +2,14 @@
 
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_neural_opt._core.backend import native
 from keras_neural_opt.compression import Transport
 from keras_neural_opt.distributed._repair_tf import repair_fit
 
@@ -157,6 +159,45 @@ def add_state(optimizer: Any, name: str, shape: tuple[int, ...], initializer: An
 def mean(variable: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Return the mean of all replicas' values; all workers must ask."""
     return np.asarray(variable.numpy())
+
+
+def scope(model: Any) -> AbstractContextManager[Any]:
+    """Return the context in which a model's workers are known: that of its strategy."""
+    found: AbstractContextManager[Any] = model.distribute_strategy.scope()
+    return found
+
+
+def together(function: Callable[..., Any], variables: Sequence[Any], local: Sequence[bool]) -> Callable[[], Any]:
+    """Return what runs `function(transport, values)` on every worker, as in a step, and waits; all must call it."""
+    strategy = tf.distribute.get_strategy()
+
+    def on_one_replica() -> Any:
+        found = function(transport(), [native.read(v) for v in variables])
+        flat = [tf.reshape(x, (-1,)) for x in tf.nest.flatten(found)]
+        return found, tf.concat([tf.cast(x[:1], "float32") for x in flat], 0)
+
+    # Traced here: TensorFlow warns of many functions that are each called a few times.
+    compiled = tf.function(lambda: strategy.run(on_one_replica)).get_concrete_function()
+
+    def run() -> Any:
+        own = tf.nest.map_structure(lambda x: strategy.experimental_local_results(x)[0], compiled())
+        own[1].numpy()  # waits for the device: it has something of each result
+        return own[0]
+
+    return run
+
+
+def trace_again(model: Any) -> None:
+    """Let a model's step be made anew: something that it has looked at has changed."""
+    model.make_train_function(force=True)
+
+
+def mean_of(numbers: Sequence[float]) -> list[float]:
+    """Return the means of all processes' numbers, the same everywhere; all must ask."""
+    strategy = tf.distribute.get_strategy()
+    given = tf.constant(numbers, "float32")
+    mean = tf.function(lambda x: strategy.reduce("MEAN", strategy.run(tf.identity, (x,)), axis=None))
+    return [float(x) for x in mean.get_concrete_function(given)(given)]
 
 
 def begin_alike(variables: Sequence[Any]) -> None:

@@ -1,6 +1,7 @@
 """Collectives of `torch.distributed`, for a `DistributedOptimizer`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -77,6 +78,35 @@ def mean(variable: Any, shape: tuple[int, ...]) -> np.ndarray:
     if workers() > 1:
         dist.all_reduce(value)
     return np.asarray(value.cpu()) / workers()
+
+
+def scope(model: Any) -> AbstractContextManager[Any]:
+    """Return the context in which a model's workers are known: any."""
+    return nullcontext()
+
+
+def together(function: Callable[..., Any], variables: Sequence[Any], local: Sequence[bool]) -> Callable[[], Any]:
+    """Return what runs `function(transport, values)` on every worker, as in a step, and waits; all must call it."""
+
+    def run() -> Any:
+        with torch.no_grad():
+            found = function(transport(), [v.value.detach() for v in variables])
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return found
+
+    return run
+
+
+def trace_again(model: Any) -> None:
+    """Let a model's step be made anew: something that it has looked at has changed."""
+    model.make_train_function(force=True)
+
+
+def mean_of(numbers: Sequence[float]) -> list[float]:
+    """Return the means of all processes' numbers, the same everywhere; all must ask."""
+    mean, _ = transport().mean(keras.ops.convert_to_tensor(np.asarray(numbers, "float32")))
+    return [float(x) for x in mean]
 
 
 def begin_alike(variables: Sequence[Any]) -> None:

@@ -224,6 +224,51 @@ def test_small_tensors_stay_exact() -> None:
         assert (off < 1e-6) == is_small
 
 
+class Exactly(kc.Compressor):
+    """Another one while compression is off."""
+
+    def __init__(self, compression: kc.Compressor) -> None:
+        self._compression = compression
+
+    def state(self, layout):
+        return self._compression.state(layout)
+
+    def reduce(self, x, layout, state, transport, step) -> kc.Reduced:
+        return self._compression.reduce_exactly(x, layout, state, transport)
+
+
+@pytest.mark.parametrize("compressor", [c for c in ALL if not c.has_momentum], ids=repr)
+def test_what_waits_goes_with_the_first_mean_that_is_exact(compressor: kc.Compressor) -> None:
+    if compressor in FORGETFUL:
+        compressor = kc.ErrorFeedback(compressor)
+    given = gradients(3)
+    exact = mean_of(given)
+    first, states = kc.simulate(compressor, given, step=5)
+    second, left = kc.simulate(Exactly(compressor), given, states)
+    third, _ = kc.simulate(Exactly(compressor), given, left)
+    waits = any(kept.name == "residual" for kept in compressor.state(kc.Layout(tuple(SHAPES))))
+    total = flat(second) + (flat(first) if waits else exact)
+    assert np.abs(total - 2 * exact).max() < 1e-6 * np.abs(exact).max()
+    assert np.abs(flat(third) - exact).max() < 1e-6 * np.abs(exact).max()
+
+
+def test_what_waits_beside_small_tensors_goes_with_the_first_mean_that_is_exact() -> None:
+    compressor, given = kc.SkipSmall(kc.ErrorFeedback(kc.TopK(0.1)), 100), gradients(2)
+    first, states = kc.simulate(compressor, given)
+    second, _ = kc.simulate(Exactly(compressor), given, states)
+    assert np.abs(flat(first) - mean_of(given)).max() > 1e-3
+    assert flat(first) + flat(second) == pytest.approx(2 * mean_of(given), rel=1e-5, abs=1e-6)
+
+
+def test_momentum_goes_on_where_all_is_sent() -> None:
+    given, compressor = gradients(2), Exactly(kc.Chain(kc.TopK(0.1, momentum=0.5), kc.Cast()))
+    states, expected = [[keras.ops.zeros(SIZE)] * 2 for _ in given], 0.0
+    for _ in range(3):
+        expected = 0.5 * expected + mean_of(given)
+        means, states = kc.simulate(compressor, given, states)
+        assert flat(means) == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
 @pytest.mark.parametrize("compressor", ALL, ids=repr)
 def test_a_configuration_makes_the_same(compressor: kc.Compressor) -> None:
     saved = keras.saving.serialize_keras_object(compressor)

@@ -1,0 +1,140 @@
+"""A program of several processes: they train with `CommunicationStats` and write down what it says.
+
+communicate.py FOLDER
+"""
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from rich.console import Console
+
+import keras_neural_opt as kno
+from keras_neural_opt import compression as kc
+from keras_neural_opt.training._training_state import random_state
+from tests.distributed.train import data, own_part, weights
+
+WIDE = 8192
+
+
+class Slow(kc.Cast):
+    """Sends everything many times: it loses on any link."""
+
+    def reduce(self, x: Any, layout: kc.Layout, state: list[Any], transport: kc.Transport, step: Any) -> kc.Reduced:
+        """Return a mean that took long, of a part of what there is."""
+        part = x * 0.5
+        mean = part
+        for _ in range(20):
+            mean = transport.mean(mean)[0]
+        return kc.Reduced(mean, lambda: x - part, state)
+
+
+class Silent(kc.Cast):
+    """Sends nothing: it wins on any link."""
+
+    def reduce(self, x: Any, layout: kc.Layout, state: list[Any], transport: kc.Transport, step: Any) -> kc.Reduced:
+        """Return no gradient at all."""
+        return kc.Reduced(keras.ops.zeros_like(x), lambda: x, state)
+
+
+def model_with(optimizer: keras.optimizers.Optimizer, width: int = 32) -> keras.Model:
+    """Return a compiled and distributed model that draws random numbers."""
+    keras.utils.set_random_seed(7)
+    dropout = keras.layers.Dropout(0.25)
+    hidden = keras.layers.Dense(width, activation="tanh")
+    model = keras.Sequential([keras.Input((16,)), hidden, dropout, keras.layers.Dense(1, use_bias=False)])
+    model.compile(optimizer, "mse")
+    return kno.distributed.distribute(model)
+
+
+def fit(model: keras.Model, epochs: int, *callbacks: keras.callbacks.Callback) -> None:
+    """Train on this process' part of the data."""
+    arguments = own_part(kno.distributed.cluster(), *data())
+    model.fit(**arguments, epochs=epochs, shuffle=False, verbose=0, callbacks=list(callbacks))
+
+
+def stats(**arguments: Any) -> tuple[kno.distributed.CommunicationStats, io.StringIO]:
+    """Return the callback and where it prints."""
+    printed = io.StringIO()
+    return kno.distributed.CommunicationStats(console=Console(file=printed, width=100), **arguments), printed
+
+
+def measured(compression: kc.Compressor | None) -> dict:
+    """Train with the callback and return what it says and what came of the training."""
+    optimizer = kno.distributed.DistributedOptimizer(kno.optimizers.Adam(0.01), compression)
+    watch, printed = stats(rounds=3)
+    result = trained(optimizer, watch)
+    own = {"history": watch.history, "seconds": watch.seconds, "compresses": optimizer.compresses}
+    return {"result": result, "printed": printed.getvalue(), **own}
+
+
+def trained(optimizer: kno.distributed.DistributedOptimizer, *callbacks: keras.callbacks.Callback) -> dict:
+    """Train and return what came of it: weights, bytes, and the next random numbers."""
+    model = model_with(optimizer)
+    fit(model, 2, *callbacks)
+    python, numpy, *_ = random_state()
+    drawn = [python, np.asarray(numpy[1]).tolist(), float(keras.random.uniform(()))]
+    return {"weights": weights(model), "bytes": optimizer.bytes_sent, "random": drawn}
+
+
+def switched_off() -> dict:
+    """Train with what loses, from the beginning and after an epoch that has left something waiting."""
+    watch, printed = stats(auto_off=True, rounds=3)
+    optimizer = kno.distributed.DistributedOptimizer(kno.optimizers.Adam(0.01), Slow())
+    model = model_with(optimizer)
+    fit(model, 2, watch)
+
+    second = kno.distributed.DistributedOptimizer(kno.optimizers.Adam(0.01), Slow())
+    later = model_with(second)
+    watches = [stats(auto_off=off, rounds=1)[0] for off in (False, True)]
+    for each in watches:
+        fit(later, 1, each)
+    return {
+        "weights": weights(model),
+        "history": watch.history,
+        "printed": printed.getvalue(),
+        "compresses": [optimizer.compresses, second.compresses],
+        "later": [each.history for each in watches],
+        "later_weights": weights(later),
+    }
+
+
+def switched_on() -> dict:
+    """Train with what wins, after it was switched off by hand."""
+    watch, printed = stats(auto_off=True)
+    optimizer = kno.distributed.DistributedOptimizer(kno.optimizers.SGD(0.01), Silent())
+    model = model_with(optimizer, WIDE)
+    optimizer.compresses, before = False, weights(model)
+    fit(model, 1, watch)
+    moved = weights(model) != before
+    return {"moved": moved, "compresses": optimizer.compresses, "printed": printed.getvalue()}
+
+
+def accumulated() -> dict:
+    """Train with an accumulation around."""
+    watch, _ = stats(rounds=1)
+    inner = kno.distributed.DistributedOptimizer("adam", kc.Int8())
+    fit(model_with(kno.optimizers.GradientAccumulation(inner, 2)), 2, watch)
+    return {"history": watch.history}
+
+
+def main(folder: str) -> None:
+    """Train, and write a file for each process."""
+    cluster = kno.distributed.initialize(timeout=300.0)
+    found = {
+        "unwatched": trained(kno.distributed.DistributedOptimizer(kno.optimizers.Adam(0.01), kc.PowerSGD(2))),
+        "PowerSGD": measured(kc.PowerSGD(2)),
+        "none": measured(None),
+        "off": switched_off(),
+        "on": switched_on(),
+        "accumulated": accumulated(),
+    }
+    (Path(folder) / f"{cluster.rank}.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
