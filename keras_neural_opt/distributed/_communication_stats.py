@@ -85,7 +85,7 @@ class CommunicationStats(keras.callbacks.Callback):
             name: [] for name in ("steps", "bytes_sent", "float32_bytes", "residual_norm")
         }
         self.seconds: dict[str, float] = {}
-        self._before = (0, 0)
+        self._before, self._begun = (0, 0), 0
         self._residual_norm: Any = None
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -98,6 +98,7 @@ class CommunicationStats(keras.callbacks.Callback):
                     model.optimizer.build(model.trainable_variables)
                 self.seconds = reduction_times(optimizer, self._rounds)
             self._before = _counted(optimizer)
+        self._begun = self._before[0]
         if self._auto_off and "compressed" in self.seconds and optimizer.compresses != self._wins():
             optimizer.compresses = self._wins()
             engine.trace_again(model)
@@ -120,7 +121,8 @@ class CommunicationStats(keras.callbacks.Callback):
         """Print the table and the advice, on the first worker."""
         if cluster().rank == 0:
             if self.seconds:
-                self._console.print(self._table())
+                kind = "compressed" if self._optimizer().compresses else "float32"
+                self._console.print(self._table(kind))
             self._console.print(self.advice(), markup=False)
 
     def advice(self) -> str:
@@ -171,7 +173,7 @@ class CommunicationStats(keras.callbacks.Callback):
     def _wins(self) -> bool:
         return self.seconds["compressed"] < self.seconds["float32"]
 
-    def _table(self) -> "Table":
+    def _table(self, kind: str) -> "Table":
         from rich.table import Table
 
         sent, plain = sum(self.history["bytes_sent"]), sum(self.history["float32_bytes"])
@@ -185,6 +187,8 @@ class CommunicationStats(keras.callbacks.Callback):
         table.add_row("residual norm", "-" if waiting is None else f"{waiting:.3g}")
         for name, seconds in self.seconds.items():
             table.add_row(f"a reduction, {name}", _milliseconds(seconds))
+        spent = (self._before[0] - self._begun) * self.seconds[kind]
+        table.add_row("all reductions, about", f"{spent:.3g} s")
         return table
 
 

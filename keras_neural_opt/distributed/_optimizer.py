@@ -62,10 +62,10 @@ class DistributedOptimizer(Wrapper):
         ... )
 
     Note:
-        Nothing overlaps with the backward pass, so that on fast links compression loses. Gradients are reduced in
-        float32. State: that of the compressor, with error feedback 4 bytes a parameter on each worker. It is saved as
-        the mean over the workers, which is what they owe, so that it goes on with another number of them; all must
-        save together, see `save`.
+        Nothing overlaps with the backward pass, so that on fast links compression loses: `CommunicationStats` measures
+        whether it does. Gradients are reduced in float32. State: that of the compressor, with error feedback 4 bytes a
+        parameter on each worker. It is saved as the mean over the workers, which is what they owe, so that it goes on
+        with another number of them; all must save together, see `save`.
 
     References:
         Sergeev, Del Balso, Horovod: fast and easy distributed deep learning in TensorFlow, 2018,

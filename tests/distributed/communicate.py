@@ -15,6 +15,7 @@ from rich.console import Console
 
 import keras_neural_opt as kno
 from keras_neural_opt import compression as kc
+from keras_neural_opt.distributed._engine import engine
 from keras_neural_opt.training._training_state import random_state
 from tests.distributed.train import data, own_part, weights
 
@@ -68,7 +69,14 @@ def measured(compression: kc.Compressor | None) -> dict:
     optimizer = kno.distributed.DistributedOptimizer(kno.optimizers.Adam(0.01), compression)
     watch, printed = stats(rounds=3)
     result = trained(optimizer, watch)
-    own = {"history": watch.history, "seconds": watch.seconds, "compresses": optimizer.compresses}
+    residual = optimizer._buckets[0].state[:1]
+    waiting = engine.together(lambda _, values: values, residual, [True])() if residual else []
+    own = {
+        "waiting": [keras.ops.convert_to_numpy(x).tolist() for x in waiting],
+        "history": watch.history,
+        "seconds": watch.seconds,
+        "compresses": optimizer.compresses,
+    }
     return {"result": result, "printed": printed.getvalue(), **own}
 
 
