@@ -19,7 +19,12 @@ from keras_neural_opt.distributed._engine import engine
 from keras_neural_opt.training._training_state import random_state
 from tests.distributed.train import data, own_part, weights
 
-WIDE = 8192
+
+def slow_mean(x: Any, transport: kc.Transport) -> Any:
+    """Return the mean of all workers' vectors, sent many times."""
+    for _ in range(20):
+        x = transport.mean(x)[0]
+    return x
 
 
 class Slow(kc.Cast):
@@ -28,25 +33,26 @@ class Slow(kc.Cast):
     def reduce(self, x: Any, layout: kc.Layout, state: list[Any], transport: kc.Transport, step: Any) -> kc.Reduced:
         """Return a mean that took long, of a part of what there is."""
         part = x * 0.5
-        mean = part
-        for _ in range(20):
-            mean = transport.mean(mean)[0]
-        return kc.Reduced(mean, lambda: x - part, state)
+        return kc.Reduced(slow_mean(part, transport), lambda: x - part, state)
 
 
 class Silent(kc.Cast):
-    """Sends nothing: it wins on any link."""
+    """Sends nothing, but all of it many times where it is off: it wins on any link."""
 
     def reduce(self, x: Any, layout: kc.Layout, state: list[Any], transport: kc.Transport, step: Any) -> kc.Reduced:
         """Return no gradient at all."""
         return kc.Reduced(keras.ops.zeros_like(x), lambda: x, state)
 
+    def reduce_exactly(self, x: Any, layout: kc.Layout, state: list[Any], transport: kc.Transport) -> kc.Reduced:
+        """Return a mean that took long."""
+        return kc.Reduced(slow_mean(x, transport), lambda: x * 0, state)
 
-def model_with(optimizer: keras.optimizers.Optimizer, width: int = 32) -> keras.Model:
+
+def model_with(optimizer: keras.optimizers.Optimizer) -> keras.Model:
     """Return a compiled and distributed model that draws random numbers."""
     keras.utils.set_random_seed(7)
     dropout = keras.layers.Dropout(0.25)
-    hidden = keras.layers.Dense(width, activation="tanh")
+    hidden = keras.layers.Dense(32, activation="tanh")
     model = keras.Sequential([keras.Input((16,)), hidden, dropout, keras.layers.Dense(1, use_bias=False)])
     model.compile(optimizer, "mse")
     return kno.distributed.distribute(model)
@@ -115,7 +121,7 @@ def switched_on() -> dict:
     """Train with what wins, after it was switched off by hand."""
     watch, printed = stats(auto_off=True)
     optimizer = kno.distributed.DistributedOptimizer(kno.optimizers.SGD(0.01), Silent())
-    model = model_with(optimizer, WIDE)
+    model = model_with(optimizer)
     optimizer.compresses, before = False, weights(model)
     fit(model, 1, watch)
     moved = weights(model) != before
