@@ -129,10 +129,9 @@ def switched_on() -> dict:
 
 
 def accumulated() -> dict:
-    """Train with an accumulation around."""
+    """Train with the gradients of two calls in each step."""
     watch, _ = stats(rounds=1)
-    inner = kno.distributed.DistributedOptimizer("adam", kc.Int8())
-    fit(model_with(kno.optimizers.GradientAccumulation(inner, 2)), 2, watch)
+    fit(model_with(kno.distributed.DistributedOptimizer("adam", kc.Int8(), accumulation_steps=2)), 2, watch)
     return {"history": watch.history}
 
 

@@ -106,7 +106,7 @@ def test_what_wins_is_switched_on(found: list[dict]) -> None:
 
 
 @pytest.mark.slow
-def test_an_accumulation_may_be_around(found: list[dict]) -> None:
+def test_a_step_may_be_one_of_several_calls(found: list[dict]) -> None:
     for own in found:
         assert own["accumulated"]["history"]["steps"] == [STEPS // 2] * 2
         assert own["accumulated"]["history"]["float32_bytes"] == [STEPS // 2 * 4 * ELEMENTS] * 2
