@@ -17,7 +17,7 @@ import keras_neural_opt as kno
 from keras_neural_opt import compression as kc
 from keras_neural_opt.distributed._engine import engine
 from keras_neural_opt.training._training_state import random_state
-from tests.distributed.train import data, own_part, weights
+from tests.distributed.train import data, shared, weights
 
 
 def slow_mean(x: Any, transport: kc.Transport) -> Any:
@@ -60,8 +60,7 @@ def model_with(optimizer: keras.optimizers.Optimizer) -> keras.Model:
 
 def fit(model: keras.Model, epochs: int, *callbacks: keras.callbacks.Callback) -> None:
     """Train on this process' part of the data."""
-    arguments = own_part(kno.distributed.cluster(), *data())
-    model.fit(**arguments, epochs=epochs, shuffle=False, verbose=0, callbacks=list(callbacks))
+    model.fit(shared(*data()), epochs=epochs, verbose=0, callbacks=list(callbacks))
 
 
 def stats(**arguments: Any) -> tuple[kno.distributed.CommunicationStats, io.StringIO]:
