@@ -33,14 +33,33 @@ class TorchTransport(Transport):
     def _gather(self, x: Any) -> Any:
         sent = _as_bytes(x)
         found = sent.new_empty((self.size, *sent.shape))
-        dist.all_gather(list(found.unbind()), sent)
+        if sent.device.type == "cpu":
+            self._send([sent] * self.size, found)
+        else:
+            dist.all_gather(list(found.unbind()), sent)
         return _from_bytes(found, x)
 
     def _exchange(self, x: Any) -> Any:
         sent = _as_bytes(x)
         found = torch.empty_like(sent)
-        dist.all_to_all_single(found, sent)
+        if sent.device.type == "cpu":
+            self._send(list(sent.unbind()), found)
+        else:
+            dist.all_to_all_single(found, sent)
         return _from_bytes(found, x)
+
+    def _send(self, rows: Sequence[Any], found: Any) -> None:
+        """Send each worker its row, and receive those of the others.
+
+        gloo sends when the receiver has said that it waits. In its own collectives a worker says so after it has begun
+        to send: behind all of that, so that a slow link carries one direction after the other.
+        """
+        others = [(self.rank + distance) % self.size for distance in range(1, self.size)]
+        waiting = [dist.irecv(found[other], other) for other in others]
+        waiting += [dist.isend(rows[other], other) for other in others]
+        found[self.rank].copy_(rows[self.rank])
+        for each in waiting:
+            each.wait()
 
 
 def _as_bytes(x: Any) -> Any:
