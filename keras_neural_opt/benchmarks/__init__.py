@@ -5,6 +5,8 @@ from keras_neural_opt.benchmarks._architecture_trial import architecture_trial
 from keras_neural_opt.benchmarks._architectures import architectures
 from keras_neural_opt.benchmarks._batch_norm_decay import batch_norm_decay
 from keras_neural_opt.benchmarks._batch_norm_decay_figure import batch_norm_decay_figure
+from keras_neural_opt.benchmarks._communication import communication
+from keras_neural_opt.benchmarks._communication_figure import communication_figure
 from keras_neural_opt.benchmarks._compression_kernels import compression_kernels
 from keras_neural_opt.benchmarks._dropout import dropout
 from keras_neural_opt.benchmarks._dropout_figure import dropout_figure
@@ -35,6 +37,8 @@ __all__ = [
     "batch_norm_decay",
     "batch_norm_decay_figure",
     "batch_size_figure",
+    "communication",
+    "communication_figure",
     "compression_kernels",
     "dropout",
     "dropout_figure",

@@ -10,6 +10,7 @@ from keras_neural_opt.cli import (
     _bench_architecture_trial,
     _bench_architectures,
     _bench_batch_norm,
+    _bench_communication,
     _bench_compression_kernels,
     _bench_dropout,
     _bench_early_stopping,
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             *("step", "fit", "train", "range-test", "batch-norm", "dropout", "samplers"),
             *("wrappers", "transforms", "schedules", "sparse-rows", "search-budget", "search-faults"),
             *("architectures", "architecture-search", "architecture-trial", "learning-curves", "early-stopping"),
-            "compression-kernels",
+            *("communication", "compression-kernels"),
         ],
         help="step: one step against the backend's best peers; fit: an epoch of model.fit against Keras' Adam;"
         " train: steps and time to a target on real tasks, on jax; range-test: what find_learning_rate suggests,"
@@ -41,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " architecture searches find in tables; architecture-search: what one finds on MNIST in five minutes, next to"
         " chance; architecture-trial: the processor time of one of its trials; early-stopping: what they"
         " find where few networks are trained whole, looked up in the"
-        " table that learning-curves records; compression-kernels: what compressors cost on one processor",
+        " table that learning-curves records; communication: data-parallel training over slow links, as root;"
+        " compression-kernels: what compressors cost on one processor",
     )
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds; default %(default)s")
     parser.add_argument("--threads", type=int, help="processors to use; default all")
@@ -65,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--suite", nargs="?", const="base", help="step: all that the documentation shows, in one file: base or family"
     )
     _bench_train.add_arguments(parser)
+    _bench_communication.add_arguments(parser)
 
 
 def prepare(options: argparse.Namespace) -> None:
@@ -92,6 +95,7 @@ def run(options: argparse.Namespace) -> None:
         "train": _bench_train,
         "range-test": _bench_range_test,
         "batch-norm": _bench_batch_norm,
+        "communication": _bench_communication,
         "dropout": _bench_dropout,
         "samplers": _bench_samplers,
         "architectures": _bench_architectures,

@@ -51,7 +51,7 @@ class Ranks:
         Raises:
             RuntimeError: One failed, or they took too long. The others are stopped then.
         """
-        with _stopped_by_sigterm(), _guard() as group:
+        with stopped_by_sigterm(), _guard() as group:
             try:
                 for rank, environment in enumerate(self._environments):
                     self._start(rank, environment, group)
@@ -160,7 +160,7 @@ def _guard() -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
+def stopped_by_sigterm() -> Iterator[None]:
     """Let SIGTERM end this process as `sys.exit` does, with the status that shells know."""
 
     def leave(signum: int, frame: FrameType | None) -> None:
