@@ -37,6 +37,7 @@ class Workers:
         self._given = {"addresses": addresses, "processes": network.size, "model": dict(model)}
         self._backend = backend
         self._processes: list[subprocess.Popen[str]] = []
+        self._listeners: list[threading.Thread] = []
         self._errors: list[IO[bytes]] = []
         self._answers: SimpleQueue[tuple[int, str]] = SimpleQueue()
 
@@ -90,11 +91,12 @@ class Workers:
             start_new_session=True,  # Ctrl-C is for whoever measures
         )
         self._processes.append(process)
-        threading.Thread(target=self._listen, args=(rank, process), daemon=True).start()
+        self._listeners.append(threading.Thread(target=self._listen, args=(rank, process), daemon=True))
+        self._listeners[-1].start()
 
     def _listen(self, rank: int, process: subprocess.Popen[str]) -> None:
-        with contextlib.suppress(ValueError):  # closed
-            for line in process.stdout or ():
+        with process.stdout as answers:  # type: ignore[union-attr]
+            for line in answers:
                 self._answers.put((rank, line))
         self._answers.put((rank, ""))
 
@@ -128,6 +130,8 @@ class Workers:
                 process.wait()
                 with contextlib.suppress(OSError):
                     process.stdin.close()  # type: ignore[union-attr]
+            for listener in self._listeners:
+                listener.join()
             for file in self._errors:
                 file.close()
         finally:
