@@ -4,6 +4,7 @@ import os
 import statistics
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -81,6 +82,9 @@ def communication(
         "rounds": rounds,
         "steps_of_a_round": STEPS,
         "warm_up": WARM_UP,
+        "congestion_control": Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip(),
+        # Whether other programs on the same processors had to wait for the workers.
+        "real_time": os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR),
         "results": results,
     }
 

@@ -18,6 +18,9 @@ _LINK = "eth0"
 # Long packets, as data centres have them: headers are less than a hundredth of the bytes.
 _PACKET = 9000
 _WITH_HEADER = 9100
+# What a machine hands to its link at once, as drivers of real cards limit it: acknowledgements of what comes in do not
+# wait for a second behind what goes out.
+_HANDED_OVER = 128 << 10
 # A link that waits to send has room for all that a step may bring: nothing is dropped, and so nothing is sent twice.
 _QUEUE = 16 << 20
 # Seconds without a byte after which a link has come to rest, many times what a packet takes at the lowest rate.
@@ -127,6 +130,8 @@ class Network:
             _run("ip", "-n", machine, "link", "set", link, "up")
         for i, machine in enumerate(self._machines):
             _run("ip", "-n", machine, "addr", "add", f"{self.address(i)}/24", "dev", _LINK)
+            limit = f"echo {_HANDED_OVER} > /proc/sys/net/ipv4/tcp_limit_output_bytes"
+            _run("ip", "netns", "exec", machine, "sh", "-c", limit)
 
     def _namespaces(self) -> list[str]:
         return [*self._machines, *([self._switch] if self._switch else [])]
