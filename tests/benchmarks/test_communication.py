@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from keras_neural_opt.benchmarks import _communication, _network, communication_figure
+from keras_neural_opt.benchmarks._communication_workers import Workers
 from keras_neural_opt.cli import _bench_communication, main
 
 pytestmark = pytest.mark.backend_free
@@ -138,6 +139,19 @@ def test_bytes_are_those_of_the_formula_and_a_liar_is_found_out(root, tmp_path: 
         assert rows[link, "Int8"]["fewer_bytes"] > 3.5
     # At least what the link takes for it.
     assert rows[200, "native float32"]["wall_ms_median"] > 1e3 * 8 * 4 * parameters / 200e6
+    assert namespaces(os.getpid()) == []
+    assert running_workers() == before
+
+
+@pytest.mark.slow
+def test_a_worker_that_fails_ends_all_and_is_quoted(root) -> None:
+    before = running_workers()
+    said = r"(?s)worker [01] is gone: status .*KeyError: 'nobody'"
+    model = {"inputs": 8, "units": 8, "layers": 1}
+    with _network.Network(2) as network, Workers(network, "torch", model) as workers:
+        assert len(running_workers()) == len(before) + 2
+        with pytest.raises(RuntimeError, match=said):
+            workers.ask("nobody", 1)
     assert namespaces(os.getpid()) == []
     assert running_workers() == before
 
