@@ -21,7 +21,17 @@
 # of the data, and the batch of all workers together.
 
 # %%
-PROGRAM = '''
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import keras
+from IPython.display import SVG, display
+
+import keras_neural_opt as kno
+
+PROGRAM = """
 import keras
 import numpy as np
 from sklearn.datasets import load_digits
@@ -59,7 +69,7 @@ for compression in (kno.compression.Int8(), kno.compression.PowerSGD(rank=4)):
 kno.distributed.save(model, "digits.keras")  # all workers together; the first one writes
 if cluster.rank == 0:
     stats.plot("sent.svg")
-'''
+"""
 
 # %% [markdown]
 # ## Two processes
@@ -68,26 +78,19 @@ if cluster.rank == 0:
 # fails. In a terminal: `keras-neural-opt launch --nproc 2 train.py`.
 
 # %%
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-
-import keras
-from IPython.display import SVG, display
-
 folder = Path(tempfile.mkdtemp())
 (folder / "train.py").write_text(PROGRAM)
 command = Path(sys.executable).with_name("keras-neural-opt")
 options = ["--backend", keras.backend.backend(), "--nproc", "2"]
-run = subprocess.run([command, "launch", *options, "train.py"], cwd=folder, capture_output=True, text=True, check=False)
+arguments = [command, "launch", *options, "train.py"]
+run = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 - no shell
 print(run.stdout)
 assert run.returncode == 0, run.stderr
 
 # %% [markdown]
-# The workers end with the same weights, to the last bit. Eight bits send a quarter of the bytes, four ranks still fewer;
-# float32 stands beside them. Whether that saves any time depends on the link, and the advice says so: between two
-# processes of one machine compression only costs. `CommunicationStats(auto_off=True)` then sends float32 by itself.
+# The workers end with the same weights, to the last bit. Eight bits send a quarter of the bytes, four ranks still
+# fewer; float32 stands beside them. Whether that saves any time depends on the link, and the advice says so: between
+# two processes of one machine compression only costs. `CommunicationStats(auto_off=True)` then sends float32 by itself.
 #
 # What was sent with the last of them, and what waits to be sent, epoch by epoch:
 
@@ -97,14 +100,13 @@ display(SVG(folder / "sent.svg"))
 # %% [markdown]
 # ## Going on
 #
-# The file that was saved goes on with any number of workers, also with one: what waited to be sent is in it, as the mean
-# over the workers.
+# The file that was saved goes on with any number of workers, also with one: what waited to be sent is in it, as the
+# mean over the workers.
 
 # %%
-import keras_neural_opt as kno
 
 model = keras.saving.load_model(folder / "digits.keras")
-print(model.optimizer.compression, model.optimizer.bytes_sent)
+print(kno.distributed.cluster(), model.optimizer.compression, model.optimizer.bytes_sent)
 
 # %% [markdown]
 # [Which compression on which link](../distributed_training.md) helps to choose.
