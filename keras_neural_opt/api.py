@@ -331,7 +331,7 @@ def train_neural_network(
         data = Data(
             sharded(training_data, batch_size, shuffle, seed or 0), sharded(validation_data, batch_size, False, 0)
         )
-    prepare = distribute if distributed else id
+    prepare = distribute if distributed else None
     with contextlib.closing(TrainingProgress(verbose)) as progress:
         every = [*callbacks, *missing_plateau(optimizer, callbacks), progress]
         return train(loss_function, gradient_function, initial_weights, data, optimizer, loss, every, settings, prepare)

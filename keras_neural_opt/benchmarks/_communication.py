@@ -75,9 +75,13 @@ def communication(
                 rows = [{**place, **_row(name, turns)} for name in chosen]
                 _check_control(rows)
                 results += rows
+    return {"benchmark": "communication", **settings(rounds, model), "results": results}
+
+
+def settings(rounds: int, model: Mapping[str, int] = MODEL) -> dict[str, Any]:
+    """Return what rows must have in common to stand in one table."""
     return {
-        "benchmark": "communication",
-        "model": model,
+        "model": dict(model),
         "batch": BATCH,
         "rounds": rounds,
         "steps_of_a_round": STEPS,
@@ -85,7 +89,6 @@ def communication(
         "congestion_control": Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip(),
         # Whether other programs on the same processors had to wait for the workers.
         "real_time": os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR),
-        "results": results,
     }
 
 

@@ -18,9 +18,9 @@ _LINK = "eth0"
 # Long packets, as data centres have them: headers are less than a hundredth of the bytes.
 _PACKET = 9000
 _WITH_HEADER = 9100
-# What a machine hands to its link at once, as drivers of real cards limit it: acknowledgements of what comes in do not
-# wait for a second behind what goes out.
-_HANDED_OVER = 128 << 10
+# Seconds of its link's time that a machine hands to it at once, as drivers of real cards limit it: acknowledgements of
+# what comes in do not wait for a second behind what goes out. And the bytes of it at most.
+_HANDED_OVER, _MOST_HANDED_OVER = 0.01, 1 << 20
 # A link that waits to send has room for all that a step may bring: nothing is dropped, and so nothing is sent twice.
 _QUEUE = 16 << 20
 # Seconds without a byte after which a link has come to rest, many times what a packet takes at the lowest rate.
@@ -80,6 +80,10 @@ class Network:
 
     def set_rate(self, megabits: float | None) -> None:
         """Limit every link, in each direction, to so many Mbit/s; `None` for no limit."""
+        handed = _MOST_HANDED_OVER if megabits is None else round(megabits * 1e6 / 8 * _HANDED_OVER)
+        limit = f"echo {min(handed, _MOST_HANDED_OVER)} > /proc/sys/net/ipv4/tcp_limit_output_bytes"
+        for machine in self._machines:
+            _run("ip", "netns", "exec", machine, "sh", "-c", limit)
         for machine, link in self._ends():
             if megabits is None:
                 with contextlib.suppress(RuntimeError):  # there is none to remove
@@ -130,8 +134,6 @@ class Network:
             _run("ip", "-n", machine, "link", "set", link, "up")
         for i, machine in enumerate(self._machines):
             _run("ip", "-n", machine, "addr", "add", f"{self.address(i)}/24", "dev", _LINK)
-            limit = f"echo {_HANDED_OVER} > /proc/sys/net/ipv4/tcp_limit_output_bytes"
-            _run("ip", "netns", "exec", machine, "sh", "-c", limit)
 
     def _namespaces(self) -> list[str]:
         return [*self._machines, *([self._switch] if self._switch else [])]

@@ -30,16 +30,18 @@ def run(options: argparse.Namespace) -> None:
     """Measure, print the tables, write the record to the file `--out`; rows that were not measured now stay in it.
 
     Raises:
+        ValueError: There is such a file, of a benchmark with other settings.
         RuntimeError: A link has carried other bytes than somebody counted.
     """
     from keras_neural_opt.benchmarks import communication
-    from keras_neural_opt.benchmarks._communication import LINKS, rounds_of
+    from keras_neural_opt.benchmarks._communication import LINKS, rounds_of, settings
     from keras_neural_opt.benchmarks._network import check_can_make_networks
     from keras_neural_opt.cli._measured import measure_and_show
     from keras_neural_opt.cli._ranks import stopped_by_sigterm
 
     check_can_make_networks("bench communication")
     processes, links = options.processes or (2, 4), options.link or LINKS
+    _check_file(options.out, settings(options.rounds))
     unfaithful: list[str] = []
 
     def measure(advance: Any) -> dict[str, Any]:
@@ -88,6 +90,15 @@ def _unfaithful(record: Mapping[str, Any]) -> Iterator[str]:
     for row in record["results"]:
         if not row["within_bound"] and row["contestant"] != CONTROL:
             yield f"{row['contestant']} with {row['processes']} workers on {words_of(row['link_mbit'])}"
+
+
+def _check_file(path: Path | None, now: Mapping[str, Any]) -> None:
+    if path is None or not path.exists():
+        return
+    older = json.loads(path.read_text())
+    others = [name for name in now if older.get(name) != now[name]]
+    if others:
+        raise ValueError(f"--out must be a new file, or of the same {' and '.join(others)}; received {path}")
 
 
 def _with_older(record: dict[str, Any], path: Path | None) -> dict[str, Any]:

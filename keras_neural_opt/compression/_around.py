@@ -22,6 +22,16 @@ class Around(Compressor):
         """Whether the compressor inside does."""
         return self.compression.remembers
 
+    @property
+    def has_momentum(self) -> bool:  # type: ignore[override]
+        """Whether the compressor inside has."""
+        return self.compression.has_momentum
+
+    @property
+    def is_mean(self) -> bool:  # type: ignore[override]
+        """Whether the compressor inside returns one."""
+        return self.compression.is_mean
+
     def state(self, layout: Layout) -> list[State]:
         """Return what the compressor inside keeps."""
         return self.compression.state(layout)

@@ -68,6 +68,7 @@ class Compressor(Configured):
         unbiased: Whether the expected `mean` is the exact one.
         remembers: Whether it sends later what it has not sent: around it `ErrorFeedback` is of no use.
         has_momentum: Whether its means hold the momentum that the optimizer then has not.
+        is_mean: Whether its result has the size of a mean, which a vote has not.
 
     Example:
         >>> import keras
@@ -81,6 +82,7 @@ class Compressor(Configured):
     unbiased: bool = False
     remembers: bool = False
     has_momentum: bool = False
+    is_mean: bool = True
 
     def state(self, layout: Layout) -> list[State]:
         """Return what is kept for a bucket.

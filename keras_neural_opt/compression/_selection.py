@@ -7,8 +7,8 @@ from keras import ops
 
 from keras_neural_opt._core.backend import native
 
-# A hundredth of the elements, and at least so many, tell the threshold to some percent.
-_PART, _LEAST = 100, 1 << 17
+# A hundredth of the elements tells the threshold, or more of them: so many elements, of which so many are above it.
+_PART, _LEAST, _LEAST_ABOVE = 100, 1 << 17, 1000
 _ROW = 64
 
 
@@ -36,14 +36,14 @@ def sampled(x: Any, count: int) -> Any:
 
 
 def threshold(sizes: Any, count: int) -> Any:
-    """Return what somewhat fewer than `count` elements exceed, as every hundredth element tells.
+    """Return what fewer than `count` elements exceed, by a tenth at most, as every hundredth element tells, or more.
 
     Args:
         sizes: A vector of absolute values.
         count: How many of its elements shall be above, at most.
     """
     length = sizes.shape[0]
-    stride = max(1, min(_PART, length // _LEAST))
+    stride = max(1, min(_PART, length // _LEAST, count // _LEAST_ABOVE))
     sample = sizes[::stride]
     expected = count * sample.shape[0] / length
     # So many fewer that, three standard deviations off, all fit: what does not is at the vector's end, always the same

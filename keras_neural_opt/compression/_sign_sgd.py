@@ -54,6 +54,11 @@ class SignSGD(Codec):
         """Whether error feedback is of no use: a vote has no size to lack."""
         return self.majority_vote
 
+    @property
+    def is_mean(self) -> bool:  # type: ignore[override]
+        """Whether its result has the size of a mean: not of a vote."""
+        return not self.majority_vote
+
     def encode(self, x: Any, draw: Draw | None = None) -> tuple[Any, ...]:
         """Return packed signs and, without a vote, sizes."""
         signs = pack(ops.cast(x >= 0.0, "uint8"), 1)

@@ -37,8 +37,8 @@ class TopK(Compressor):
 
     Args:
         ratio: The part of the elements that is sent, in (0, 1]. Defaults to 0.01.
-        selection: `"exact"`; `"sampled"`: what is above a threshold that every hundredth element tells, some
-            percent fewer elements than asked for; or `"auto"` (default): exact up to a million elements.
+        selection: `"exact"`; `"sampled"`: what is above a threshold that every hundredth element tells, or more of
+            them, up to a tenth fewer elements than asked for; or `"auto"` (default): exact up to a million elements.
         warmup_steps: Over how many steps the ratio falls from a quarter, in four stages. Defaults to 0.
         momentum: None or the momentum in [0, 1) of Deep Gradient Compression.
 

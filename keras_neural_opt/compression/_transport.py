@@ -19,7 +19,7 @@ class Transport:
         size: The number of workers, a Python integer >= 1.
         rank: The number of this one, from 0; an integer, or a tensor inside a compiled step.
         sent: The bytes that this worker has sent, as payloads and not as the network counts them: a number or, after
-            a conditional inside a compiled step, an integer tensor.
+            a conditional inside a compiled step, a tensor.
 
     Example:
         >>> import keras
@@ -92,8 +92,8 @@ class Transport:
                 before, self.sent = self.sent, 0
                 result = branch()
                 sent, self.sent = self.sent, before
-                # Branches of a compiled step return tensors, in which JAX counts to 2 GiB.
-                return result, ops.cast(min(sent, 2**31 - 1) if isinstance(sent, int) else sent, "int32")
+                # Branches of a compiled step return tensors, in which JAX' integers count to 2 GiB only.
+                return result, ops.cast(sent, "float32")
 
             return run
 

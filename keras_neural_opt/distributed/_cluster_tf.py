@@ -40,7 +40,10 @@ def barrier() -> None:
 @functools.cache
 def _meeting_of(strategy: tf.distribute.Strategy) -> Callable[[], object]:
     # Compiled: TensorFlow warns of collectives outside of functions.
-    return tf.function(lambda: strategy.reduce("SUM", strategy.run(lambda: tf.constant(1.0)), axis=None))
+    # There is nothing for autograph, which would say so.
+    return tf.function(
+        lambda: strategy.reduce("SUM", strategy.run(lambda: tf.constant(1.0)), axis=None), autograph=False
+    )
 
 
 def _tf_config(settings: Settings) -> str:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+_HISTORY = ("steps", "bytes_sent", "float32_bytes", "residual_norm")
+
+
 class CommunicationStats(keras.callbacks.Callback):
     r"""Says what a `DistributedOptimizer` has sent, and whether its compressor wins or loses on this link.
 
@@ -39,21 +42,21 @@ class CommunicationStats(keras.callbacks.Callback):
 
     Args:
         auto_off: Whether a compressor that loses is switched off for this training and those after it, on all workers
-            alike; one that wins is switched on again. What waits to be sent goes with the first exact mean. Not for
-            what is no mean, as the vote of `SignSGD`, whose size the learning rate was chosen for. Defaults to False.
+            alike; one that wins is switched on again. What waits to be sent goes with the first exact mean. Defaults to
+            False.
         rounds: How many reductions of each kind are timed, >= 1, after two that are not. Defaults to 7.
         console: Where to print, a `rich.console.Console`. Defaults to the standard output.
 
     Attributes:
-        history: A list each with a number an epoch: `steps` of the optimizer, `bytes_sent` by a worker, as payloads,
-            `float32_bytes`, which the same steps would have sent uncompressed, :math:`8 n (N - 1) / N` for `n`
-            elements, and `residual_norm`, None where nothing waits.
+        history: Of the last training, a list each with a number an epoch: `steps` of the optimizer, `bytes_sent` by a
+            worker, as payloads, `float32_bytes`, which the same steps would have sent uncompressed,
+            :math:`8 n (N - 1) / N` for `n` elements, and `residual_norm`, None where nothing waits.
         seconds: What a reduction takes, `compressed` and `float32`: the medians of the rounds, as the mean over the
             processes. Empty with one worker.
 
     Raises:
         ValueError: An argument breaks its rule. When training begins: the model is not compiled with a
-            `DistributedOptimizer`.
+            `DistributedOptimizer`, or `auto_off` is set for a compressor whose result is no mean, as a vote.
 
     Example:
         >>> import keras
@@ -70,8 +73,10 @@ class CommunicationStats(keras.callbacks.Callback):
 
     Note:
         Times are those of the reduction alone, which nothing overlaps with; they hold for the load of the link while
-        they are measured. Bytes sent have some more in them than gradients: whether all are finite, and on torch who
-        has one. They are read at the ends of epochs alone, at which JAX copies weights back.
+        they are measured. It wins or loses against float32 of the same optimizer: on fast links training without any
+        such optimizer, as `DistributedDataParallel`, may win against both. Bytes sent have some more in them than
+        gradients: whether all are finite, and on torch who has one. They are read at the ends of epochs alone, at which
+        JAX copies weights back.
     """
 
     def __init__(self, auto_off: bool = False, rounds: int = 7, console: "Console | None" = None) -> None:
@@ -81,9 +86,7 @@ class CommunicationStats(keras.callbacks.Callback):
         given = check_arguments(type(self).__name__, auto_off=flag(auto_off), rounds=integer(rounds, 1))
         self._auto_off, self._rounds = given["auto_off"], given["rounds"]
         self._console = console or Console(highlight=False, soft_wrap=True)
-        self.history: dict[str, list[Any]] = {
-            name: [] for name in ("steps", "bytes_sent", "float32_bytes", "residual_norm")
-        }
+        self.history: dict[str, list[Any]] = {name: [] for name in _HISTORY}
         self.seconds: dict[str, float] = {}
         self._before, self._begun = (0, 0), 0
         self._residual_norm: Any = None
@@ -91,6 +94,13 @@ class CommunicationStats(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Time reductions, and switch compression off where it loses and that is wanted."""
         model, optimizer = self.model, self._optimizer()
+        compression = optimizer.compression
+        if self._auto_off and compression is not None and not compression.is_mean:
+            raise ValueError(
+                f"{type(self).__name__}.auto_off must be False for {compression!r}, whose result is no mean of"
+                " gradients: the learning rate suits one of them only"
+            )
+        self.history = {name: [] for name in _HISTORY}
         with engine.scope(model):
             self.seconds, self._residual_norm = {}, None
             if engine.workers() > 1:

@@ -2,7 +2,9 @@
 
 import keras
 
+from keras_neural_opt._core.nested import chain
 from keras_neural_opt.distributed._engine import engine
+from keras_neural_opt.distributed._optimizer import DistributedOptimizer
 
 
 def distribute(model: keras.Model) -> keras.Model:
@@ -33,5 +35,7 @@ def distribute(model: keras.Model) -> keras.Model:
     """
     if not isinstance(model, keras.Model):
         raise ValueError(f"distribute.model must be a keras.Model; received {model!r}")
+    if not any(isinstance(x, DistributedOptimizer) for x in chain(model.optimizer) if model.optimizer):
+        raise ValueError("distribute.model must be compiled with a DistributedOptimizer; received one that is not")
     engine.distribute(model)
     return model

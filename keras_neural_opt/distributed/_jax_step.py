@@ -22,16 +22,13 @@ def make_train_step(model: Any) -> None:
     """Give a compiled model a train step around which XLA reduces nothing by itself.
 
     Raises:
-        ValueError: The model has a train step of its own, or no `DistributedOptimizer`.
+        ValueError: The model has a train step of its own.
     """
     if type(model).train_step is not JAXTrainer.train_step:
         raise ValueError(
             f"distribute.model must have Keras' own train_step; received {type(model).__name__}, which has another"
         )
-    found = [x for x in chain(model.optimizer) if isinstance(x, DistributedOptimizer)] if model.optimizer else []
-    if not found:
-        raise ValueError("distribute.model must be compiled with a DistributedOptimizer; received one that is not")
-    model.train_step = _Step(model, found[0])
+    model.train_step = _Step(model, next(x for x in chain(model.optimizer) if isinstance(x, DistributedOptimizer)))
     model.train_function = None
 
 

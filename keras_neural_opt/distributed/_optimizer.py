@@ -41,7 +41,7 @@ class DistributedOptimizer(Wrapper):
             `ErrorFeedback(..., decay=0)` is without.
         warmup_steps: How many steps are not compressed, >= 0. Defaults to 0.
         accumulation_steps: None, or how many calls make one step, with the mean of their gradients: those are sent
-            once. A variable without a gradient in the last of them stands still.
+            once. A variable without a gradient in the last of them stands still, and what it had is lost.
         name: The name of this optimizer.
 
     Attributes:
@@ -164,8 +164,11 @@ class DistributedOptimizer(Wrapper):
                     " by kno.distributed.distribute(model), after compile"
                 )
             transport = engine.transport()
-            if engine.GRADIENTS_MAY_DIFFER and transport.size > 1 and self._is_step(calls):
+            if self._others_may_have_gradients and self._is_step(calls):
                 own, moved, given = self._of_any_worker(own, moved, variables, transport)
+                if not moved:
+                    self.inner_optimizer.apply(gradients, variables)  # On all workers; it knows what to say.
+                    return
             states = [[native.read(v) for v in bucket.state] for bucket in self._buckets]
             step = native.read(self.counter("reductions"))
             means, new = self.reduced(own, moved, states, transport, step, calls)
@@ -180,6 +183,11 @@ class DistributedOptimizer(Wrapper):
             return
         assigned = [*self.variables, *self._trainable_variables]
         native.step_when(self._is_step(calls), lambda: self.inner_optimizer.apply(gradients, variables), assigned)
+
+    @property
+    def _others_may_have_gradients(self) -> bool:
+        # A worker that went away here would leave the others waiting.
+        return bool(engine.GRADIENTS_MAY_DIFFER and engine.workers() > 1)
 
     def _is_step(self, calls: Any) -> Any:
         # Not `==`: a state may have been saved in a longer window.

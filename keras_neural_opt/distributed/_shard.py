@@ -13,7 +13,14 @@ from keras_neural_opt.distributed._engine import engine
 
 
 def shard(
-    x: Any, y: Any = None, sample_weight: Any = None, *, batch_size: int = 32, shuffle: bool = True, seed: int = 0
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    batch_size: int = 32,
+    shuffle: bool = True,
+    class_weight: dict[int, float] | None = None,
+    seed: int = 0,
 ) -> "ShardedData":
     """Return what `fit` and `evaluate` take for data, of which each worker trains on a part of its own.
 
@@ -22,19 +29,24 @@ def shard(
     training is the same as that of one worker with the whole batch. So that parts are equal, at most `N - 1` samples
     are left out at an epoch's end; with another order these are others.
 
+    Keras takes it as it is: `fit` looks at no `y`, `sample_weight`, `class_weight`, `batch_size` or `shuffle` of its
+    own then. `predict` gives each worker the predictions of its own part, in this order; for all, give it the arrays.
+
     Args:
-        x: Arrays, or a nest of them, with a first axis of samples; or a `keras.utils.PyDataset` that gives batches of
-            all workers, each of whom reads them whole and keeps its part.
+        x: Arrays, or a nest of them, such as a dictionary or a list, with a first axis of samples; floats become of
+            Keras' float type. Or a `keras.utils.PyDataset` that gives batches of all workers: each worker reads them
+            whole, in its main thread, and keeps its part, without the last samples of a batch that do not go round.
         y: Targets, of the same length. None with a dataset.
         sample_weight: A weight for each sample. None with a dataset.
         batch_size: Samples of a step, of all workers together: a multiple of their number, that of devices on JAX and
             TensorFlow. Defaults to 32; a dataset has its own.
         shuffle: Whether samples, or the batches of a dataset, come in another order in every epoch. `fit` itself
             shuffles none of it.
+        class_weight: Weights for classes, as `fit` takes them. Defaults to None.
         seed: An integer >= 0 that decides the orders, the same on all workers. Defaults to 0.
 
     Returns:
-        The data. It takes no `class_weight`; use `sample_weight`.
+        The data.
 
     Raises:
         ValueError: An argument breaks its rule, the arrays have other lengths, or there are fewer samples than workers.
@@ -51,13 +63,19 @@ def shard(
     if isinstance(x, keras.utils.PyDataset):
         if y is not None or sample_weight is not None:
             raise ValueError("shard.y and shard.sample_weight must be None with a PyDataset, which gives them itself")
-        return ShardedData(_Batches(x, workers), checked["shuffle"], checked["seed"])
+        return ShardedData(_Batches(x, workers), checked["shuffle"], checked["seed"], class_weight)
     if checked["batch_size"] % workers:
         raise ValueError(f"shard.batch_size must be a multiple of the {workers} workers; received {batch_size!r}")
-    arrays = tree.map_structure(np.asarray, tuple(part for part in (x, y, sample_weight) if part is not None))
+    arrays = tree.map_structure(_array, tuple(part for part in (x, y, sample_weight) if part is not None))
     if y is None and sample_weight is not None:
         raise ValueError("shard.sample_weight must be None where there are no targets")
-    return ShardedData(_Samples(arrays, checked["batch_size"], workers), checked["shuffle"], checked["seed"])
+    source = _Samples(arrays, checked["batch_size"], workers)
+    return ShardedData(source, checked["shuffle"], checked["seed"], class_weight)
+
+
+def _array(given: Any) -> np.ndarray:
+    array = np.asarray(given)
+    return array.astype(keras.config.floatx()) if array.dtype.kind == "f" else array
 
 
 class _Samples:
@@ -66,7 +84,10 @@ class _Samples:
     def __init__(self, arrays: Any, batch_size: int, workers: int) -> None:
         lengths = {len(a) if a.ndim else 0 for a in tree.flatten(arrays)}
         if len(lengths) != 1:
-            raise ValueError(f"shard needs arrays of the same number of samples; received {sorted(lengths)}")
+            raise ValueError(
+                f"shard needs arrays of the same number of samples, and takes a list for several arrays; received"
+                f" {', '.join(map(str, sorted(lengths)))} samples"
+            )
         (self.count,) = lengths
         self._arrays, self._size = arrays, batch_size
         self._usable = self.count - self.count % workers
@@ -93,6 +114,8 @@ class _Batches:
     def part(self, order: np.ndarray, batch: int) -> Any:
         """Return this worker's part of a batch."""
         whole = self.dataset[int(order[batch])]
+        if isinstance(whole, (tuple, list)):
+            whole = tuple(part for part in whole if part is not None)
         rows = len(tree.flatten(whole)[0])
         usable = rows - rows % self._workers
         if not usable:
@@ -112,9 +135,11 @@ class ShardedData(PyDatasetAdapter):
 
     # Keras' own adapter of a dataset would shuffle by Python's random numbers, which each worker has for itself.
 
-    def __init__(self, source: _Samples | _Batches, shuffle: bool, seed: int) -> None:
+    def __init__(
+        self, source: _Samples | _Batches, shuffle: bool, seed: int, class_weight: dict[int, float] | None
+    ) -> None:
         self._source, self._shuffles, self._seed, self._epoch = source, shuffle, seed, 0
-        super().__init__(_AsDataset(self))
+        super().__init__(_AsDataset(self), class_weight=class_weight)
 
     def order(self) -> np.ndarray:
         """Return in which order samples or batches come in this epoch."""

@@ -68,7 +68,7 @@ class ReplicaTransport(_OfStrategy):
         before, self.sent = self.sent, 0
         first, by_first, self.sent = yes(), self.sent, 0
         then, by_then, self.sent = no(), self.sent, before
-        self._count(tf.where(condition, by_first, by_then))
+        self._count(tf.where(condition, *(tf.cast(x, tf.float32) for x in (by_first, by_then))))
         return tf.nest.map_structure(lambda a, b: tf.where(condition, a, b), first, then)
 
 

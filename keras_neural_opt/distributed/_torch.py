@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 
 from keras_neural_opt.compression import Transport
-from keras_neural_opt.distributed._torch_step import Together
+from keras_neural_opt.distributed._torch_step import Together, draw_apart
 
 REDUCES_HERE = True
 # Each process runs a program of its own, so that a variable may have a gradient on one worker alone.
@@ -52,14 +52,16 @@ class TorchTransport(Transport):
         """Send each worker its row, and receive those of the others.
 
         gloo sends when the receiver has said that it waits. In its own collectives a worker says so after it has begun
-        to send: behind all of that, so that a slow link carries one direction after the other.
+        to send: behind all of that, so that a slow link carries one direction after the other. And in each round
+        everyone sends to one and receives from one, so that no link has two messages to share.
         """
-        others = [(self.rank + distance) % self.size for distance in range(1, self.size)]
-        waiting = [dist.irecv(found[other], other) for other in others]
-        waiting += [dist.isend(rows[other], other) for other in others]
+        before, after = ([(self.rank + s * d) % self.size for d in range(1, self.size)] for s in (-1, 1))
+        received = [dist.irecv(found[other], other) for other in before]
         found[self.rank].copy_(rows[self.rank])
-        for each in waiting:
-            each.wait()
+        for other, arrived in zip(after, received, strict=True):
+            sent = dist.isend(rows[other], other)
+            arrived.wait()
+            sent.wait()
 
 
 def _as_bytes(x: Any) -> Any:
@@ -145,6 +147,7 @@ def distribute(model: Any) -> None:
     if workers() == 1:
         return
     begin_alike([v for v in model.variables if keras.backend.is_float_dtype(v.dtype)])
+    draw_apart(model, dist.get_rank())
     if hasattr(model, "ddp_model"):
         # Where Keras would put DistributedDataParallel around the model, which sends all gradients in float32.
         object.__setattr__(model, "ddp_model", model)

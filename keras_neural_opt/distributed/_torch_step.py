@@ -1,13 +1,15 @@
 """What torch's workers do together in a step beside gradients: batch norms and metrics are those of all of them."""
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 import keras
 import torch
 
 from keras_neural_opt.compression import Transport
+
+# Of the seeds of two workers.
+_APART, _SEEDS = 0x9E3779B1, 1 << 31
 
 
 class Together:
@@ -23,11 +25,6 @@ class Together:
     def __init__(self, model: Any, step: Any, trains: bool, transport: Callable[[], Transport]) -> None:
         self._model, self._step, self._trains, self._transport = model, step, trains, transport
 
-    @cached_property
-    def _statistics(self) -> list[Any]:
-        # Not before the first step, which builds what is not built yet.
-        return statistics_of(self._model) if self._trains else []
-
     def __call__(self, data: Any) -> Any:
         """Return the logs of all workers' data."""
         # From nothing, so that what a step adds can be summed.
@@ -37,13 +34,15 @@ class Together:
         logs = self._step(data)
         with torch.no_grad():
             self._meet(before)
-        metrics = self._model.get_metrics_result()
-        return metrics if isinstance(logs, dict) and logs.keys() == metrics.keys() else logs
+        if not isinstance(logs, dict):
+            return logs
+        return {**logs, **{name: x for name, x in self._model.get_metrics_result().items() if name in logs}}
 
     def _meet(self, before: dict[int, Any]) -> None:
         transport = self._transport()
         metrics = self._model.metrics_variables
-        both = [*metrics, *self._statistics]
+        # Found anew: the step may have built the model, and layers may have been frozen since the last one.
+        both = [*metrics, *(statistics_of(self._model) if self._trains else [])]
         if not both:
             return
         joined = torch.cat([v.value.detach().reshape(-1).to(torch.float32) for v in both])
@@ -65,3 +64,11 @@ def statistics_of(model: Any) -> list[Any]:
     found = {id(v): v for layer in layers for v in layer._non_trainable_variables}
     own = {id(v) for v in model.non_trainable_variables}
     return [v for key, v in found.items() if key in own and keras.backend.is_float_dtype(v.dtype)]
+
+
+def draw_apart(model: Any, rank: int) -> None:
+    """Let a worker's layers draw other random numbers than those of the first one, where all have the same seeds."""
+    for layer in model._flatten_layers():
+        for generator in layer._seed_generators:
+            seed = generator.state.value
+            seed[0] = (seed[0] + rank * _APART) % _SEEDS

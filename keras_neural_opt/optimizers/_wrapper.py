@@ -239,10 +239,14 @@ class Wrapper(NamedState, Configurable, keras.optimizers.Optimizer):
             self.build(variables)
             given = [i for i, g in enumerate(gradients) if g is not None]
             moved, own = [variables[i] for i in given], [gradients[i] for i in given]
-            if not moved:
+            if not moved and not self._others_may_have_gradients:
                 self.inner_optimizer.apply(gradients, variables)  # It knows what to say.
                 return
             self._step(own, moved, gradients, variables, given)
+
+    @property
+    def _others_may_have_gradients(self) -> bool:
+        return False
 
     def _step(
         self, own: list[Any], moved: list[Any], gradients: list[Any], variables: list[Any], given: list[int]

@@ -29,7 +29,7 @@ def train(
     loss: Any,
     callbacks: Sequence[Any],
     settings: Settings,
-    prepare: Callable[[keras.Model], Any] = id,
+    prepare: Callable[[keras.Model], Any] | None = None,
 ) -> TrainingResult:
     """Check everything, then train; the arguments are those of `keras_neural_opt.train_neural_network`.
 
@@ -46,7 +46,8 @@ def train(
         model = _compiled_model(model_or_loss, initial_weights, optimizer, loss, settings)
     else:
         model = _compiled_functions(model_or_loss, gradient_function, initial_weights, optimizer, settings)
-    prepare(model)
+    if prepare is not None:
+        prepare(model)
     history = _fit(model, data, callbacks, settings)
     weights = model.get_weights() if is_model else model.pack(model.get_weights())
     return TrainingResult(weights, {name: [float(value) for value in values] for name, values in history.items()})

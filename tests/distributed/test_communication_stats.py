@@ -147,6 +147,8 @@ def test_one_worker_measures_nothing(capsys: pytest.CaptureFixture[str]) -> None
     assert (stats.seconds, stats.history["bytes_sent"]) == ({}, [0, 0])
     assert model.optimizer.compresses
     assert capsys.readouterr().out == "one worker has nobody to send gradients to\n"
+    model.fit(np.zeros((16, 4)), np.zeros((16, 1)), batch_size=16, verbose=0, callbacks=[stats])
+    assert stats.history["steps"] == [1]  # of the last training
 
 
 def test_the_state_of_a_training_has_what_was_measured() -> None:
@@ -164,6 +166,9 @@ def test_what_cannot_be_is_refused() -> None:
             CommunicationStats(**arguments)
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile("adam", "mse")
+    vote = kc.WarmUp(kc.SignSGD(majority_vote=True), 2)
+    with pytest.raises(ValueError, match=r"^CommunicationStats\.auto_off must be False for WarmUp"):
+        train(vote, CommunicationStats(auto_off=True))
     with pytest.raises(ValueError, match=r"^CommunicationStats must .* DistributedOptimizer; received one with Adam$"):
         model.fit(np.zeros((4, 2)), np.zeros((4, 1)), verbose=0, callbacks=[CommunicationStats()])
 

@@ -135,7 +135,22 @@ def test_known_wrong_keras_cannot_fit_on_several_tensorflow_workers(read: Callab
 def test_what_has_a_gradient_in_one_process_moves_in_all(read: Callable[..., list[dict]]) -> None:
     if keras.backend.backend() != "torch":
         pytest.skip("elsewhere all processes run the same program")
-    assert [found["others"]["moved"] for found in read(2)] == [pytest.approx([-0.1, -0.05, 0.0])] * 2
+    for found in read(2):
+        *moved, said = found["others"]["moved"]
+        assert moved == pytest.approx([-0.1, -0.1, 0.0])
+        assert "No gradients provided" in said
+
+
+def test_logs_of_an_own_step_are_those_of_all_processes_and_dropout_is_each_ones(
+    read: Callable[..., list[dict]],
+) -> None:
+    if keras.backend.backend() != "torch":
+        pytest.skip("on torch alone a model may have a step of its own")
+    first, second = (found["others"]["own_step"] for found in read(2))
+    assert first["history"] == second["history"]
+    assert first["history"]["rate"] == [0.5] * 3
+    assert first["history"]["loss"][2] < first["history"]["loss"][0]
+    assert first["drawn"] != second["drawn"]
 
 
 def test_keras_does_not_send_gradients_beside_ours(read: Callable[..., list[dict]]) -> None:

@@ -108,13 +108,27 @@ def test_keras_shuffles_none_of_it() -> None:
     assert trained != sorted(trained)
 
 
+def test_arrays_are_as_keras_takes_them() -> None:
+    x, y = np.ones((8, 2)), np.arange(8) % 2
+    ((a, b, w),) = kno.distributed.shard(x, y, batch_size=8, class_weight={0: 3.0, 1: 1.0}).get_numpy_iterator()
+    assert (a.dtype, b.dtype) == ("float32", "int64")
+    assert sorted(w.tolist()) == [1.0] * 4 + [3.0] * 4
+
+    class WithoutWeights(Counting):
+        def __getitem__(self, index: int):
+            return *super().__getitem__(index), None
+
+    assert [len(batch) for batch in kno.distributed.shard(WithoutWeights())._get_iterator()] == [2] * 3
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
         (lambda x: kno.distributed.shard(x, batch_size=7), "shard.batch_size must be a multiple of the 3 workers"),
         (lambda x: kno.distributed.shard(x[:2], batch_size=3), "shard needs a sample for each of 3 workers"),
-        (lambda x: kno.distributed.shard(x, x[:9], batch_size=6), r"same number of samples; received \[9, 20\]"),
+        (lambda x: kno.distributed.shard(x, x[:9], batch_size=6), r"same number of samples, .* received 9, 20 samples"),
         (lambda x: kno.distributed.shard(np.float32(1), batch_size=6), "shard needs a sample for each"),
+        (lambda x: kno.distributed.shard(x, [1, 2], batch_size=6), "takes a list for several arrays"),
         (lambda x: kno.distributed.shard(x, sample_weight=x, batch_size=6), "shard.sample_weight must be None"),
         (lambda x: kno.distributed.shard(Counting(), x), "must be None with a PyDataset"),
         (lambda x: kno.distributed.shard(x, batch_size=0), "shard.batch_size must be an integer >= 1"),

@@ -105,15 +105,35 @@ def with_a_shorter_batch() -> dict:
 def with_a_norm() -> dict:
     """Train with a batch norm, and return what it has seen."""
     norm = keras.layers.BatchNormalization(momentum=0.5)
+    norm.trainable = False
     model = model_with(kno.distributed.DistributedOptimizer(kno.optimizers.SGD(0.05)), norm)
-    history = model.fit(shared(*data()), epochs=EPOCHS, verbose=0)
+    model.fit(shared(*data()), verbose=0)
+    norm.trainable = True
+    model.compile(kno.distributed.DistributedOptimizer(kno.optimizers.SGD(0.05)), "mse", metrics=["mae"])
+    history = kno.distributed.distribute(model).fit(shared(*data()), epochs=EPOCHS, verbose=0)
     seen = [keras.ops.convert_to_numpy(v).tolist() for v in norm.non_trainable_variables]
     return {"weights": weights(model), "history": history.history, "seen": seen}
 
 
+def with_an_own_step() -> dict:
+    """Train a model whose step returns more than metrics, by batches whose dropout each worker draws for itself."""
+
+    class Own(keras.Sequential):
+        def train_step(self, data):
+            return {**super().train_step(data), "rate": 0.5}
+
+    keras.utils.set_random_seed(7)
+    dropout = keras.layers.Dropout(0.5)
+    model = Own([keras.Input((16,)), dropout, keras.layers.Dense(1)])
+    model.compile(kno.distributed.DistributedOptimizer(kno.optimizers.SGD(0.05)), "mse")
+    history = kno.distributed.distribute(model).fit(shared(*data()), epochs=EPOCHS, verbose=0).history
+    drawn = keras.ops.convert_to_numpy(dropout(np.ones((1, 64), "float32"), training=True)).tolist()
+    return {"history": history, "drawn": drawn}
+
+
 def by_one_call() -> dict:
     """Train a function's weights by one call, with what `fit` of this library does for workers."""
-    x = np.linspace(-1, 1, 66).astype("float32")
+    x = np.linspace(-1, 1, 66)
 
     def loss(weights, batch):
         x, y = batch
@@ -144,12 +164,17 @@ def with_other_gradients(cluster: kno.distributed.Cluster) -> dict:
     ones = keras.ops.ones(2)
     optimizer = kno.distributed.DistributedOptimizer(keras.optimizers.SGD(0.1))
     optimizer.apply([ones, ones if cluster.rank == 0 else None, None], variables)
+    optimizer.apply([None, ones if cluster.rank == 0 else None, None], variables)  # all of them in one process alone
     moved = [float(v.numpy()[0]) for v in variables]
+    try:
+        optimizer.apply([None] * 3, variables)
+    except ValueError as error:
+        moved.append(str(error))
     # Of several processes none sends its gradients twice.
     model = native.wrapped_by_keras(plain_model(7))
     model.compile(kno.distributed.DistributedOptimizer("sgd"), "mse")
     kno.distributed.distribute(model).fit(shared(*data()), verbose=0)
-    return {"moved": moved, "is_plain": model.ddp_model is model}
+    return {"moved": moved, "is_plain": model.ddp_model is model, "own_step": with_an_own_step()}
 
 
 def trained_on(cluster: kno.distributed.Cluster, file: str) -> dict:
