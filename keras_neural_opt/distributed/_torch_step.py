@@ -71,4 +71,6 @@ def draw_apart(model: Any, rank: int) -> None:
     for layer in model._flatten_layers():
         for generator in layer._seed_generators:
             seed = generator.state.value
-            seed[0] = (seed[0] + rank * _APART) % _SEEDS
+            seed[0] = (int(seed[0]) + rank * _APART) % _SEEDS
+    # Layers without a seed draw from torch's own generator.
+    torch.manual_seed((int(torch.randint(_SEEDS, ())) + rank * _APART) % _SEEDS)

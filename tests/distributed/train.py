@@ -123,11 +123,12 @@ def with_an_own_step() -> dict:
             return {**super().train_step(data), "rate": 0.5}
 
     keras.utils.set_random_seed(7)
-    dropout = keras.layers.Dropout(0.5)
-    model = Own([keras.Input((16,)), dropout, keras.layers.Dense(1)])
+    dropouts = [keras.layers.Dropout(0.5), keras.layers.Dropout(0.5, seed=3)]
+    model = Own([keras.Input((16,)), *dropouts, keras.layers.Dense(1)])
     model.compile(kno.distributed.DistributedOptimizer(kno.optimizers.SGD(0.05)), "mse")
     history = kno.distributed.distribute(model).fit(shared(*data()), epochs=EPOCHS, verbose=0).history
-    drawn = keras.ops.convert_to_numpy(dropout(np.ones((1, 64), "float32"), training=True)).tolist()
+    ones = np.ones((1, 64), "float32")
+    drawn = [keras.ops.convert_to_numpy(dropout(ones, training=True)).tolist() for dropout in dropouts]
     return {"history": history, "drawn": drawn}
 
 
