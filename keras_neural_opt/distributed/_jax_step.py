@@ -117,7 +117,8 @@ class _Step:
         with keras.StatelessScope(state_mapping=mapping):
             step = optimizer.counter("reductions").value
             calls = optimizer.counter("calls").value + 1 if optimizer.accumulates else None
-            means, new = optimizer.reduced(gradients, self._model.trainable_variables, states, transport, step, calls)
+            trainable = self._model.trainable_variables
+            means, new, _ = optimizer.reduced(gradients, trainable, states, transport, step, calls)
         found = {}
         for bucket, values in zip(optimizer._buckets, new, strict=True):
             for v, kept, x in zip(bucket.state, bucket.kept, values, strict=True):

@@ -164,14 +164,16 @@ class DistributedOptimizer(Wrapper):
                     " by kno.distributed.distribute(model), after compile"
                 )
             transport = engine.transport()
-            if self._others_may_have_gradients and self._is_step(calls):
-                own, moved, given = self._of_any_worker(own, moved, variables, transport)
-                if not moved:
-                    self.inner_optimizer.apply(gradients, variables)  # On all workers; it knows what to say.
-                    return
+            here = self._here(moved, variables) if self._others_may_have_gradients else None
             states = [[native.read(v) for v in bucket.state] for bucket in self._buckets]
             step = native.read(self.counter("reductions"))
-            means, new = self.reduced(own, moved, states, transport, step, calls)
+            means, new, anywhere = self.reduced(own, moved, states, transport, step, calls, here=here)
+            if anywhere is not None:
+                given = np.flatnonzero(ops.convert_to_numpy(anywhere)).tolist()
+                means = [means[i] for i in given]
+                if not given:
+                    self.inner_optimizer.apply(gradients, variables)  # On all workers; it knows what to say.
+                    return
             for bucket, values in zip(self._buckets, new, strict=True):
                 native.write(bucket.state, values)
             sent = transport.sent
@@ -193,15 +195,11 @@ class DistributedOptimizer(Wrapper):
         # Not `==`: a state may have been saved in a longer window.
         return True if calls is None else calls >= self.accumulation_steps
 
-    def _of_any_worker(
-        self, own: list[Any], moved: list[Any], variables: list[Any], transport: Transport
-    ) -> tuple[list[Any], list[Any], list[int]]:
-        """Return gradients, variables and their places of what has a gradient on any worker: zeros where not here."""
-        known = {id(v): g for v, g in zip(moved, own, strict=True)}
-        here = ops.convert_to_tensor(np.array([id(v) in known for v in variables], "float32"))
-        given = np.flatnonzero(ops.convert_to_numpy(transport.sum(here))).tolist()
-        found = [variables[i] for i in given]
-        return [known[id(v)] if id(v) in known else ops.zeros(v.shape, v.dtype) for v in found], found, given
+    @staticmethod
+    def _here(moved: list[Any], variables: list[Any]) -> list[tuple[Any, bool]]:
+        """Return for each variable whether this worker has a gradient of it."""
+        known = {id(v) for v in moved}
+        return [(v, id(v) in known) for v in variables]
 
     def reduced(
         self,
@@ -212,8 +210,9 @@ class DistributedOptimizer(Wrapper):
         step: Any,
         calls: Any = None,
         compress: bool | None = None,
-    ) -> tuple[list[Any], list[list[Any]]]:
-        """Return the mean gradients and the new state of each bucket; reads and writes no variable.
+        here: list[tuple[Any, bool]] | None = None,
+    ) -> tuple[list[Any], list[list[Any]], Any]:
+        """Return mean gradients, the new state of each bucket, and who has a gradient; reads and writes no variable.
 
         Args:
             own: This worker's gradients.
@@ -223,39 +222,52 @@ class DistributedOptimizer(Wrapper):
             step: The number of the step, from 0.
             calls: Where several make a step, the number of this one in it, from 1.
             compress: Whether to compress; None as `compresses` says.
+            here: Where workers may have gradients of other variables than this one: all of the variables, whose means
+                are then returned, and whether this worker has a gradient. Then, in this order, 1 is returned for each
+                of which any worker has one, else None.
         """
         compress = self.compresses if compress is None else compress
         known = {id(v): x for v, x in zip(moved, native.dense(own, moved), strict=True)}
         factor = engine.factor() / self._loss_scale()
         vectors = [bucket.join(known, factor) for bucket in self._buckets]
+        wanted = moved if here is None else [v for v, _ in here]
+        own_flags = None if here is None else ops.convert_to_tensor(np.array([has for _, has in here], "uint8"))
         if calls is None:
-            return self._means(vectors, moved, states, transport, step, compress)
+            return self._means(vectors, wanted, states, transport, step, compress, own_flags)
         sums = [x + state[-1] for x, state in zip(vectors, states, strict=True)]
 
-        def send() -> tuple[list[Any], list[list[Any]]]:
+        def send() -> tuple[list[Any], list[list[Any]], Any]:
             count = ops.cast(calls, "float32")
             kept = [state[:-1] for state in states]
-            means, new = self._means([x / count for x in sums], moved, kept, transport, step, compress)
-            return means, [[*state, ops.zeros_like(x)] for state, x in zip(new, sums, strict=True)]
+            means, new, anywhere = self._means(
+                [x / count for x in sums], wanted, kept, transport, step, compress, own_flags
+            )
+            return means, [[*state, ops.zeros_like(x)] for state, x in zip(new, sums, strict=True)], anywhere
 
-        def wait() -> tuple[list[Any], list[list[Any]]]:
-            nothing = [ops.zeros(v.shape, v.dtype) for v in moved]
-            return nothing, [[*state[:-1], x] for state, x in zip(states, sums, strict=True)]
+        def wait() -> tuple[list[Any], list[list[Any]], Any]:
+            nothing = [ops.zeros(v.shape, v.dtype) for v in wanted]
+            everyone = None if own_flags is None else ops.ones_like(own_flags)
+            return nothing, [[*state[:-1], x] for state, x in zip(states, sums, strict=True)], everyone
 
-        found: tuple[list[Any], list[list[Any]]] = transport.choose(self._is_step(calls), send, wait)
+        found: tuple[list[Any], list[list[Any]], Any] = transport.choose(self._is_step(calls), send, wait)
         return found
 
     def _means(
         self,
         vectors: list[Any],
-        moved: Sequence[Any],
+        wanted: Sequence[Any],
         states: list[list[Any]],
         transport: Transport,
         step: Any,
         compress: bool,
-    ) -> tuple[list[Any], list[list[Any]]]:
+        own_flags: Any,
+    ) -> tuple[list[Any], list[list[Any]], Any]:
         finite = [ops.all(ops.isfinite(x)) for x in vectors]
-        broken = transport.sum(sum(1.0 - ops.cast(x, "float32") for x in finite))
+        broken_here = ops.cast(ops.logical_not(ops.all(ops.stack(finite)))[None], "uint8")
+        # One small message, sent straight to each other: a sum would go round twice.
+        flags = broken_here if own_flags is None else ops.concatenate([broken_here, own_flags])
+        everyone = ops.max(transport.gather(flags), axis=0)
+        broken, anywhere = everyone[0], None if own_flags is None else everyone[1:]
         found: dict[int, Any] = {}
         new_states = []
         for bucket, x, is_finite, state in zip(self._buckets, vectors, finite, states, strict=True):
@@ -267,7 +279,7 @@ class DistributedOptimizer(Wrapper):
             pairs = zip(state, reduced.state, strict=True)
             new_states.append([ops.where(ops.logical_and(is_good, ops.isfinite(b)), b, a) for a, b in pairs])
             found |= bucket.split(mean)
-        return [native.cast(found[id(v)], v.dtype) for v in moved], new_states
+        return [native.cast(found[id(v)], v.dtype) for v in wanted], new_states, anywhere
 
     def _loss_scale(self) -> Any:
         scales = [x.dynamic_scale for x in chain(self.inner_optimizer) if hasattr(x, "dynamic_scale")]

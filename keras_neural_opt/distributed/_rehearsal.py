@@ -48,12 +48,13 @@ def _reduction(optimizer: DistributedOptimizer, compress: bool) -> Callable[[], 
     weights = [v for bucket in buckets for v in bucket.variables]
 
     def reduce(transport: Transport, values: list[Any]) -> Any:
-        own, moved, rest = values[: len(weights)], weights, iter(values[len(weights) :])
+        own, rest = values[: len(weights)], iter(values[len(weights) :])
         states = [[next(rest) for _ in bucket.state] for bucket in buckets]
-        if engine.GRADIENTS_MAY_DIFFER and transport.size > 1:
-            own, moved, _ = optimizer._of_any_worker(own, moved, weights, transport)
+        here = [(v, True) for v in weights] if engine.GRADIENTS_MAY_DIFFER and transport.size > 1 else None
         late = ops.convert_to_tensor(_LATE, "int32")
-        return optimizer.reduced(own, moved, states, transport, late, optimizer.accumulation_steps, compress)
+        calls = optimizer.accumulation_steps
+        means, new, _ = optimizer.reduced(own, weights, states, transport, late, calls, compress, here)
+        return means, new
 
     kept = [pair for bucket in buckets for pair in zip(bucket.state, bucket.kept, strict=True)]
     local = [*(False for _ in weights), *(each.local for _, each in kept)]
