@@ -39,7 +39,9 @@ def compression_kernels(
         advance: Called after each round, to show progress.
 
     Returns:
-        A record: the times of each kernel, and over that of a copy (a multiplication that reads and writes once).
+        A record: the times of each kernel, and over those of two copies, which read and write once. One is a
+        multiplication by the backend, whose result is in new memory, as that of a kernel; the other one is `warm`, into
+        memory that NumPy has written before.
 
     Example:
         >>> import keras_neural_opt.benchmarks as benchmarks
@@ -50,16 +52,22 @@ def compression_kernels(
     x = ops.convert_to_tensor(np.random.default_rng(seed).standard_normal(side * side).astype("float32"))
     engine = importlib.import_module(f"keras_neural_opt.benchmarks._kernel_{keras.backend.backend()}")
     candidates = {name: engine.compiled(function, inputs) for name, (function, inputs) in _kernels(x, side).items()}
+    source, target = (np.ones(side * side, "float32") for _ in range(2))
+    candidates["warm copy"] = lambda: np.multiply(source, np.float32(1.0001), out=target)
     samples = interleaved(candidates, rounds, advance=advance)
     times = summary(samples)
-    over = {name: ratios(samples, name)["copy"] for name in candidates if name != "copy"}
-    results = [{"kernel": name, "times": times[name], "over_copy": over[name]} for name in over]
+    over = {name: ratios(samples, name) for name in candidates if name not in ("copy", "warm copy")}
+    results = [
+        {"kernel": name, "times": times[name], "over_copy": each["copy"], "over_warm_copy": each["warm copy"]}
+        for name, each in over.items()
+    ]
     return {
         "benchmark": "compression_kernels",
         "elements": side * side,
         "rounds": rounds,
         "seed": seed,
         "copy": times["copy"],
+        "warm_copy": times["warm copy"],
         "results": results,
     }
 
