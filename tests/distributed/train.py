@@ -178,20 +178,24 @@ def with_other_gradients(cluster: kno.distributed.Cluster) -> dict:
     return {"moved": moved, "is_plain": model.ddp_model is model, "own_step": with_an_own_step()}
 
 
-def trained_on(cluster: kno.distributed.Cluster, file: str) -> dict:
-    """Train a model on that others have saved."""
+def trained_on(cluster: kno.distributed.Cluster, folder: Path, file: str) -> dict:
+    """Train a model on that others have saved, and save it for others."""
     model = kno.distributed.distribute(keras.saving.load_model(file))
-    store: dict[str, np.ndarray] = {}
-    model.optimizer.save_own_variables(store)
+    before: dict[str, np.ndarray] = {}
+    after: dict[str, np.ndarray] = {}
+    model.optimizer.save_own_variables(before)
     model.fit(shared(*data()), epochs=1, verbose=0)
-    return {"residual": store["transform.0"].tolist(), "weights": weights(model)}
+    model.optimizer.save_own_variables(after)
+    kno.distributed.save(model, folder / f"on_{cluster.size}.keras")
+    residuals = [store["transform.0"].tolist() for store in (before, after)]
+    return {"residuals": residuals, "weights": weights(model)}
 
 
 def main(folder: str, file: str = "") -> None:
     """Train, and write a file for each process."""
     cluster = kno.distributed.initialize(timeout=300.0)  # four processes begin on few processors
     if file:
-        found = trained_on(cluster, file)
+        found = trained_on(cluster, Path(folder), file)
     else:
         found = {
             name: trained(cluster, Path(folder), name) for name in COMPRESSORS if cluster.size > 1 or name == "none"
