@@ -7,6 +7,8 @@ from keras_neural_opt.benchmarks._batch_norm_decay import batch_norm_decay
 from keras_neural_opt.benchmarks._batch_norm_decay_figure import batch_norm_decay_figure
 from keras_neural_opt.benchmarks._communication import communication
 from keras_neural_opt.benchmarks._communication_figure import communication_figure
+from keras_neural_opt.benchmarks._compression_accuracy import compression_accuracy
+from keras_neural_opt.benchmarks._compression_accuracy_figure import compression_accuracy_figure
 from keras_neural_opt.benchmarks._compression_kernels import compression_kernels
 from keras_neural_opt.benchmarks._dropout import dropout
 from keras_neural_opt.benchmarks._dropout_figure import dropout_figure
@@ -40,6 +42,8 @@ __all__ = [
     "communication",
     "communication_figure",
     "compression_kernels",
+    "compression_accuracy",
+    "compression_accuracy_figure",
     "dropout",
     "dropout_figure",
     "early_stopping",

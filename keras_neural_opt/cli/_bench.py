@@ -11,6 +11,7 @@ from keras_neural_opt.cli import (
     _bench_architectures,
     _bench_batch_norm,
     _bench_communication,
+    _bench_compression_accuracy,
     _bench_compression_kernels,
     _bench_dropout,
     _bench_early_stopping,
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             *("step", "fit", "train", "range-test", "batch-norm", "dropout", "samplers"),
             *("wrappers", "transforms", "schedules", "sparse-rows", "search-budget", "search-faults"),
             *("architectures", "architecture-search", "architecture-trial", "learning-curves", "early-stopping"),
-            *("communication", "compression-kernels"),
+            *("communication", "compression-kernels", "compression-accuracy"),
         ],
         help="step: one step against the backend's best peers; fit: an epoch of model.fit against Keras' Adam;"
         " train: steps and time to a target on real tasks, on jax; range-test: what find_learning_rate suggests,"
@@ -43,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " chance; architecture-trial: the processor time of one of its trials; early-stopping: what they"
         " find where few networks are trained whole, looked up in the"
         " table that learning-curves records; communication: data-parallel training over slow links, as root;"
-        " compression-kernels: what compressors cost on one processor",
+        " compression-kernels: what compressors cost on one processor;"
+        " compression-accuracy: what gradient compression costs, on jax, with four workers of one process; it goes on"
+        " with what --out has",
     )
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds; default %(default)s")
     parser.add_argument("--threads", type=int, help="processors to use; default all")
@@ -78,6 +81,8 @@ def prepare(options: argparse.Namespace) -> None:
         raise ValueError(f"--rounds must be an integer >= 1; received {options.rounds}")
     if options.threads is not None:
         limit_threads(options.threads)
+    if options.what == "compression-accuracy":
+        _bench_compression_accuracy.prepare(options)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -96,6 +101,7 @@ def run(options: argparse.Namespace) -> None:
         "range-test": _bench_range_test,
         "batch-norm": _bench_batch_norm,
         "communication": _bench_communication,
+        "compression-accuracy": _bench_compression_accuracy,
         "dropout": _bench_dropout,
         "samplers": _bench_samplers,
         "architectures": _bench_architectures,

@@ -12,16 +12,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--task",
         action="append",
         default=[],
-        help="train, range-test: which, repeatable; default all four, of range-test without cifar10",
+        help="train, range-test, compression-accuracy: which, repeatable; default all four, of range-test without"
+        " cifar10, of compression-accuracy without digits",
     )
     parser.add_argument(
         "--seeds",
         type=int,
         default=3,
-        help="train, range-test, batch-norm, dropout: how many; default %(default)s",
+        help="train, range-test, batch-norm, dropout, compression-accuracy: how many; default %(default)s",
     )
     parser.add_argument("--full", action="store_true", help="train: tune on a finer and wider grid")
-    parser.add_argument("--data", help="train, range-test, dropout: the folder of data sets; default KNO_DATA")
+    parser.add_argument(
+        "--data", help="train, range-test, dropout, compression-accuracy: the folder of data sets; default KNO_DATA"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
