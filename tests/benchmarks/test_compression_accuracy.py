@@ -15,6 +15,7 @@ import pytest
 from keras_neural_opt import benchmarks
 from keras_neural_opt._core.files import CorruptStateError
 from keras_neural_opt.benchmarks import _compression_accuracy
+from keras_neural_opt.benchmarks._compression_settings import WITHOUT_FEEDBACK
 from keras_neural_opt.cli import main
 from tests.benchmarks import two_workers
 
@@ -151,3 +152,17 @@ def test_devices_of_one_process_are_as_real_processes(tmp_path: Path) -> None:
         assert np.abs(np.subtract(found[name], expected[name])).max() < 1e-6, name
         if name != "none":
             assert np.abs(np.subtract(expected[name], expected["none"])).max() > 1e-5, name
+
+
+@pytest.mark.backend_free
+def test_the_committed_record_holds_what_the_page_says() -> None:
+    missed = set()
+    for name, task in json.loads(RECORD.read_text())["tasks"].items():
+        for row in task["results"]:
+            assert row["seeds"] == 5
+            if row["contestant"] == WITHOUT_FEEDBACK:  # visibly worse
+                low, high = row["interval"]
+                assert high < 0.0 if task["settings"]["metric"] == "accuracy" else low > 0.0
+            elif not row.get("inside", True):
+                missed.add((name, row["contestant"]))
+    assert missed == {("cifar10", "PowerSGD"), ("cifar10", "top-k")}
