@@ -168,8 +168,8 @@ class DistributedOptimizer(Wrapper):
             states = [[native.read(v) for v in bucket.state] for bucket in self._buckets]
             step = native.read(self.counter("reductions"))
             means, new, anywhere = self.reduced(own, moved, states, transport, step, calls, here=here)
-            if anywhere is not None:
-                given = np.flatnonzero(ops.convert_to_numpy(anywhere)).tolist()
+            if anywhere:
+                given = np.flatnonzero(ops.convert_to_numpy(anywhere[0])).tolist()
                 means = [means[i] for i in given]
                 if not given:
                     self.inner_optimizer.apply(gradients, variables)  # On all workers; it knows what to say.
@@ -211,7 +211,7 @@ class DistributedOptimizer(Wrapper):
         calls: Any = None,
         compress: bool | None = None,
         here: list[tuple[Any, bool]] | None = None,
-    ) -> tuple[list[Any], list[list[Any]], Any]:
+    ) -> tuple[list[Any], list[list[Any]], list[Any]]:
         """Return mean gradients, the new state of each bucket, and who has a gradient; reads and writes no variable.
 
         Args:
@@ -223,8 +223,8 @@ class DistributedOptimizer(Wrapper):
             calls: Where several make a step, the number of this one in it, from 1.
             compress: Whether to compress; None as `compresses` says.
             here: Where workers may have gradients of other variables than this one: all of the variables, whose means
-                are then returned, and whether this worker has a gradient. Then, in this order, 1 is returned for each
-                of which any worker has one, else None.
+                are then returned, and whether this worker has a gradient. Then a vector is returned in a list, with 1
+                for each of which any worker has one, else an empty list.
         """
         compress = self.compresses if compress is None else compress
         known = {id(v): x for v, x in zip(moved, native.dense(own, moved), strict=True)}
@@ -236,7 +236,7 @@ class DistributedOptimizer(Wrapper):
             return self._means(vectors, wanted, states, transport, step, compress, own_flags)
         sums = [x + state[-1] for x, state in zip(vectors, states, strict=True)]
 
-        def send() -> tuple[list[Any], list[list[Any]], Any]:
+        def send() -> tuple[list[Any], list[list[Any]], list[Any]]:
             count = ops.cast(calls, "float32")
             kept = [state[:-1] for state in states]
             means, new, anywhere = self._means(
@@ -244,12 +244,12 @@ class DistributedOptimizer(Wrapper):
             )
             return means, [[*state, ops.zeros_like(x)] for state, x in zip(new, sums, strict=True)], anywhere
 
-        def wait() -> tuple[list[Any], list[list[Any]], Any]:
+        def wait() -> tuple[list[Any], list[list[Any]], list[Any]]:
             nothing = [ops.zeros(v.shape, v.dtype) for v in wanted]
-            everyone = None if own_flags is None else ops.ones_like(own_flags)
+            everyone = [] if own_flags is None else [ops.ones_like(own_flags)]
             return nothing, [[*state[:-1], x] for state, x in zip(states, sums, strict=True)], everyone
 
-        found: tuple[list[Any], list[list[Any]], Any] = transport.choose(self._is_step(calls), send, wait)
+        found: tuple[list[Any], list[list[Any]], list[Any]] = transport.choose(self._is_step(calls), send, wait)
         return found
 
     def _means(
@@ -261,13 +261,13 @@ class DistributedOptimizer(Wrapper):
         step: Any,
         compress: bool,
         own_flags: Any,
-    ) -> tuple[list[Any], list[list[Any]], Any]:
+    ) -> tuple[list[Any], list[list[Any]], list[Any]]:
         finite = [ops.all(ops.isfinite(x)) for x in vectors]
         broken_here = ops.cast(ops.logical_not(ops.all(ops.stack(finite)))[None], "uint8")
         # One small message, sent straight to each other: a sum would go round twice.
         flags = broken_here if own_flags is None else ops.concatenate([broken_here, own_flags])
         everyone = ops.max(transport.gather(flags), axis=0)
-        broken, anywhere = everyone[0], None if own_flags is None else everyone[1:]
+        broken, anywhere = everyone[0], [] if own_flags is None else [everyone[1:]]
         found: dict[int, Any] = {}
         new_states = []
         for bucket, x, is_finite, state in zip(self._buckets, vectors, finite, states, strict=True):
