@@ -22,6 +22,8 @@ _CODES = (
     compression.TernGrad(),
 )
 _RATIO = 0.01
+# A square of it has whole blocks of every code.
+_SIDE = 32
 
 
 def compression_kernels(
@@ -33,7 +35,7 @@ def compression_kernels(
     """Time each compressor's own work on a vector, without any worker to send it to.
 
     Args:
-        elements: The length of the vector of float32, which is rounded down to whole squares of 512 elements.
+        elements: The length of the vector of float32, which is rounded down to a square of a multiple of 32.
         rounds: Timed rounds, in each of which everything runs once.
         seed: Of the vector, of normal numbers.
         advance: Called after each round, to show progress.
@@ -48,7 +50,7 @@ def compression_kernels(
         >>> benchmarks.compression_kernels(4096, rounds=1)["results"][0]["kernel"]  # doctest: +SKIP
         'Cast encode'
     """
-    side = int(np.sqrt(elements)) // 512 * 512 or 64
+    side = int(np.sqrt(elements)) // _SIDE * _SIDE or _SIDE
     x = ops.convert_to_tensor(np.random.default_rng(seed).standard_normal(side * side).astype("float32"))
     engine = importlib.import_module(f"keras_neural_opt.benchmarks._kernel_{keras.backend.backend()}")
     candidates = {name: engine.compiled(function, inputs) for name, (function, inputs) in _kernels(x, side).items()}

@@ -52,7 +52,8 @@ def _reduction(optimizer: DistributedOptimizer, compress: bool) -> Callable[[], 
         states = [[next(rest) for _ in bucket.state] for bucket in buckets]
         here = [(v, True) for v in weights] if engine.GRADIENTS_MAY_DIFFER and transport.size > 1 else None
         late = ops.convert_to_tensor(_LATE, "int32")
-        calls = optimizer.accumulation_steps
+        last = optimizer.accumulation_steps  # the call in which gradients are sent
+        calls = None if last is None else ops.convert_to_tensor(last, "int32")
         means, new, _ = optimizer.reduced(own, weights, states, transport, late, calls, compress, here)
         return means, new
 

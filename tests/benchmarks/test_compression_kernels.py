@@ -13,7 +13,7 @@ def test_the_command_writes_what_kernels_take(tmp_path: Path, capsys: pytest.Cap
     out = tmp_path / "record.json"
     assert main(["bench", "compression-kernels", "--elements", "300000", "--rounds", "1", "--out", str(out)]) == 0
     record = json.loads(out.read_text())
-    assert record["elements"] == 512 * 512
+    assert record["elements"] == 544 * 544
     rows = {row["kernel"]: row for row in record["results"]}
     codes = ("Cast", "Int8", "Int4", "SignSGD", "QSGD", "TernGrad")
     assert set(rows) == {
