@@ -14,7 +14,7 @@ from keras_neural_opt._core.arguments import check_arguments, choice, integer
 from keras_neural_opt._core.branches import nothing
 from keras_neural_opt._core.files import CorruptStateError
 from keras_neural_opt.benchmarks._compression_run import scored
-from keras_neural_opt.benchmarks._compression_settings import SETTINGS, WORKERS, contestants
+from keras_neural_opt.benchmarks._compression_settings import NAMES, SETTINGS, WORKERS, contestants
 from keras_neural_opt.benchmarks._record import write_record
 from keras_neural_opt.benchmarks._train_data import data_folder
 
@@ -136,7 +136,8 @@ def _results(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "inside": -bound <= interval[0] and interval[1] <= bound,
             }
         rows.append(row)
-    return rows
+    # Runs that were added later come later in the file.
+    return sorted(rows, key=lambda row: NAMES.index(row["contestant"]))
 
 
 def _mean(values: Sequence[float]) -> float:

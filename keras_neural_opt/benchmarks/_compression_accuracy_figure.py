@@ -1,6 +1,6 @@
 """The picture of a record of what compression costs in accuracy."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -27,24 +27,25 @@ def compression_accuracy_figure(record: Mapping[str, Any]) -> Figure:
     """
     tasks = list(record["tasks"].values())
     figure = Figure(figsize=(3.6 * len(tasks), 2.6), layout="constrained")
+    names = list(dict.fromkeys(row["contestant"] for task in tasks for row in task["results"] if "interval" in row))
     for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False, sharey=True)[0], tasks, strict=True):
-        _panel(axes, task)
+        _panel(axes, task, names)
     return figure
 
 
-def _panel(axes: Any, task: Mapping[str, Any]) -> None:
+def _panel(axes: Any, task: Mapping[str, Any], names: Sequence[str]) -> None:
     settings = task["settings"]
     scale, unit, _ = in_units(settings["metric"])
     bound = scale * settings["bound"]
     axes.axvspan(-bound, bound, color=_INSIDE, alpha=0.1, linewidth=0)
     axes.axvline(0, color="#888888", linewidth=0.8)
-    rows = [row for row in task["results"] if "interval" in row]
-    for y, row in enumerate(rows):
+    for row in (row for row in task["results"] if "interval" in row):
+        y = names.index(row["contestant"])
         color = _INSIDE if row["inside"] else _OUTSIDE
         axes.plot([scale * end for end in row["interval"]], [y, y], color=color, linewidth=1.5)
         axes.plot([scale * row["difference"]], [y], "o", color=color, markersize=4)
-    axes.set_yticks(range(len(rows)), [row["contestant"] for row in rows])
-    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel(f"{settings['metric']}, {unit}, minus that without compression", fontsize=8)
     axes.set_title(settings["title"], fontsize=9)
     axes.tick_params(labelsize=8)

@@ -103,3 +103,6 @@ SETTINGS = {
         0.02,
     ),
 }
+
+# Of what workers send, in the order of tables and pictures.
+NAMES = tuple(contestants(SETTINGS["mnist"]))

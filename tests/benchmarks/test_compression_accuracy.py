@@ -158,6 +158,7 @@ def test_devices_of_one_process_are_as_real_processes(tmp_path: Path) -> None:
 def test_the_committed_record_holds_what_the_page_says() -> None:
     missed = set()
     for name, task in json.loads(RECORD.read_text())["tasks"].items():
+        assert [row["contestant"] for row in task["results"]] == list(NAMES)
         for row in task["results"]:
             assert row["seeds"] == 5
             if row["contestant"] == WITHOUT_FEEDBACK:  # visibly worse
