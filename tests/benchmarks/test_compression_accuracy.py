@@ -15,7 +15,7 @@ import pytest
 from keras_neural_opt import benchmarks
 from keras_neural_opt._core.files import CorruptStateError
 from keras_neural_opt.benchmarks import _compression_accuracy
-from keras_neural_opt.benchmarks._compression_settings import WITHOUT_FEEDBACK
+from keras_neural_opt.benchmarks._compression_settings import NAMES, WITHOUT_FEEDBACK
 from keras_neural_opt.cli import main
 from tests.benchmarks import two_workers
 
