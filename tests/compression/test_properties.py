@@ -213,6 +213,6 @@ class _Guarded(kc.Compressor):
         return self._optimizer._buckets[0].kept
 
     def reduce(self, x, layout: kc.Layout, state: list, transport: kc.Transport, step) -> kc.Reduced:
-        means, (new,) = self._optimizer.reduced(layout.split(x), self._variables, [state], transport, step)
+        means, (new,), _ = self._optimizer.reduced(layout.split(x), self._variables, [state], transport, step)
         mean = layout.join(means)
         return kc.Reduced(keras.ops.where(keras.ops.isnan(mean), _LEFT_OUT, mean), lambda: mean, new)
