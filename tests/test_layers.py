@@ -16,7 +16,7 @@ BACKEND_DOORS = {
     # A benchmark runs the peers of its backend as their users do.
     "tensorflow": ("_core/backend*.py", "distributed/*_tf.py", "benchmarks/*_tensorflow.py"),
     "jax": ("_core/backend*.py", "distributed/*_jax*.py", "benchmarks/*_jax.py"),
-    "torch": ("_core/backend*.py", "distributed/*_torch.py", "benchmarks/*_torch.py"),
+    "torch": ("_core/backend*.py", "distributed/*_torch*.py", "benchmarks/*_torch.py"),
     "ray": ("distributed/_ray.py",),
 }
 HEAVY = {"keras_tuner", "matplotlib", "optuna", "pandas", "rich", "scipy", "sklearn"}

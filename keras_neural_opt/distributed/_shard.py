@@ -131,7 +131,14 @@ def _own_part(rows: int) -> slice:
 
 
 class ShardedData(PyDatasetAdapter):
-    """What `shard` returns, for `fit` and `evaluate`."""
+    """What `shard` returns, for `fit` and `evaluate`.
+
+    Example:
+        >>> import numpy as np
+        >>> import keras_neural_opt as kno
+        >>> isinstance(kno.distributed.shard(np.zeros((8, 2)), batch_size=8), kno.distributed.ShardedData)
+        True
+    """
 
     # Keras' own adapter of a dataset would shuffle by Python's random numbers, which each worker has for itself.
 

@@ -81,6 +81,7 @@ def test_a_step_on_torch_is_made_of_these_parts() -> None:
     assert "self.test_step" in made
     model = keras.Sequential([keras.Input((2,)), keras.layers.BatchNormalization()])
     assert [v.name for v in model.layers[-1]._non_trainable_variables] == ["moving_mean", "moving_variance"]
+    assert len(keras.layers.Dropout(0.5)._seed_generators) == 1
     # Keras' development version has it, and would send all gradients in float32; see `distribute`.
     wraps = inspect.getsource(TorchTrainer._initialize_ddp) if hasattr(model, "ddp_model") else "self.ddp_model is None"
     assert "self.ddp_model is None" in wraps
