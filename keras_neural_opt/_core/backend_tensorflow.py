@@ -347,21 +347,6 @@ def has_value(variable: Any) -> bool:
     return True
 
 
-def compiled(step: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `step` as a graph that is traced once."""
-    return tf.function(step)
-
-
-def row_gradient(values: Any, indices: Any, shape: Sequence[int]) -> Any:
-    """Return the gradient of a lookup of the rows `indices` in a table of `shape`."""
-    return tf.IndexedSlices(tf.constant(values), tf.constant(indices), tf.constant(shape))
-
-
-def wait(variable: Any) -> None:
-    """Return when the variable's value has been computed; reads one row, since a whole read copies after a scatter."""
-    tf.gather(variable.value, [0]).numpy()
-
-
 def random_state() -> Any:
     """Return the state of the backend's own random numbers: seed, seeds that operations get from it, and generator."""
     context = eager_context()

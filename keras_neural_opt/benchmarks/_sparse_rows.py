@@ -1,5 +1,6 @@
 """An embedding's update on TensorFlow: what it costs by the rows that a batch touches, and by the size of the table."""
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -64,11 +65,12 @@ def _step(optimizer: Any, rows: int, count: int, seed: int, dense: bool) -> Call
     rng = np.random.default_rng(seed)
     indices = rng.integers(0, rows, count)
     values = rng.normal(size=(count, WIDTH)).astype("float32")
-    apply = native.compiled(lambda gradient: optimizer.apply([gradient], [table]))
-    gradient = native.row_gradient(values, indices, (rows, WIDTH))
+    engine = importlib.import_module("keras_neural_opt.benchmarks._sparse_rows_tensorflow")
+    apply = engine.compiled(lambda gradient: optimizer.apply([gradient], [table]))
+    gradient = engine.row_gradient(values, indices, (rows, WIDTH))
 
     def step() -> None:
         apply(native.dense([gradient], [table])[0] if dense else gradient)
-        native.wait(table)
+        engine.wait(table)
 
     return step

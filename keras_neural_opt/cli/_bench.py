@@ -23,31 +23,35 @@ from keras_neural_opt.cli import (
     _bench_train,
 )
 
+_WHAT = {
+    "step": "one step against the backend's best peers",
+    "fit": "an epoch of model.fit against Keras' Adam",
+    "train": "steps and time to a target on real tasks, on jax",
+    "range-test": "what find_learning_rate suggests, against the best of a grid",
+    "batch-norm": "what weight decay does under batch norms",
+    "dropout": "what dropout that is trained finds on MNIST",
+    "samplers": "what searches find in fifty trials",
+    "wrappers": "what they add",
+    "transforms": "what they add",
+    "schedules": "what they add",
+    "sparse-rows": "an embedding's update, on tensorflow",
+    "search-budget": "what searches find in so many epochs",
+    "search-faults": "searches whose workers are killed, and what a search costs",
+    "architectures": "what architecture searches find in tables",
+    "architecture-search": "what one finds on MNIST in five minutes, next to chance",
+    "architecture-trial": "the processor time of one of its trials",
+    "learning-curves": "those of networks trained whole, a table for early-stopping",
+    "early-stopping": "what searches find where few networks are trained whole, looked up in that table",
+    "communication": "data-parallel training over slow links, as root",
+    "compression-kernels": "what compressors cost on one processor",
+    "compression-accuracy": "what gradient compression costs, on jax, with four workers of one process; it goes on with"
+    " what --out has",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the sub-command."""
-    parser.add_argument(
-        "what",
-        choices=[
-            *("step", "fit", "train", "range-test", "batch-norm", "dropout", "samplers"),
-            *("wrappers", "transforms", "schedules", "sparse-rows", "search-budget", "search-faults"),
-            *("architectures", "architecture-search", "architecture-trial", "learning-curves", "early-stopping"),
-            *("communication", "compression-kernels", "compression-accuracy"),
-        ],
-        help="step: one step against the backend's best peers; fit: an epoch of model.fit against Keras' Adam;"
-        " train: steps and time to a target on real tasks, on jax; range-test: what find_learning_rate suggests,"
-        " against the best of a grid; batch-norm: what weight decay does under batch norms; dropout: what dropout that"
-        " is trained finds on MNIST; samplers: what searches find in fifty trials; wrappers, transforms, schedules:"
-        " what they add; sparse-rows: an embedding's update, on tensorflow; search-budget: what searches find in so"
-        " many epochs; search-faults: searches whose workers are killed, and what a search costs; architectures: what"
-        " architecture searches find in tables; architecture-search: what one finds on MNIST in five minutes, next to"
-        " chance; architecture-trial: the processor time of one of its trials; early-stopping: what they"
-        " find where few networks are trained whole, looked up in the"
-        " table that learning-curves records; communication: data-parallel training over slow links, as root;"
-        " compression-kernels: what compressors cost on one processor;"
-        " compression-accuracy: what gradient compression costs, on jax, with four workers of one process; it goes on"
-        " with what --out has",
-    )
+    parser.add_argument("what", choices=_WHAT, help="; ".join(f"{name}: {words}" for name, words in _WHAT.items()))
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds; default %(default)s")
     parser.add_argument("--threads", type=int, help="processors to use; default all")
     parser.add_argument(

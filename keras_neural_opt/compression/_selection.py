@@ -48,7 +48,7 @@ def threshold(sizes: Any, count: int) -> Any:
     expected = count * sample.shape[0] / length
     # So many fewer that, three standard deviations off, all fit: what does not is at the vector's end, always the same
     # layers.
-    above = max(1, math.floor(expected - 3 * math.sqrt(expected)))
+    above = max(1, math.floor(expected - 3 * math.sqrt(expected))) if stride > 1 else count
     return ops.min(ops.top_k(sample, above)[0])
 
 

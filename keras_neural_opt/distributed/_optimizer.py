@@ -275,7 +275,7 @@ class DistributedOptimizer(Wrapper):
             reduced = bucket.reduce(x, state, transport, step, compress)
             # A sum of finite numbers may be too large for any.
             is_good = ops.logical_and(broken == 0, ops.all(ops.isfinite(reduced.mean)))
-            mean = ops.where(is_good, reduced.mean, np.float32("nan")) * self._loss_scale()
+            mean = _times(ops.where(is_good, reduced.mean, np.float32("nan")), self._loss_scale())
             pairs = zip(state, reduced.state, strict=True)
             new_states.append([ops.where(ops.logical_and(is_good, ops.isfinite(b)), b, a) for a, b in pairs])
             found |= bucket.split(mean)
@@ -356,8 +356,7 @@ class _Bucket:
             ops.zeros(v.shape, "float32") if x is None else ops.cast(x, "float32")
             for v, x in zip(self.variables, parts, strict=True)
         ]
-        joined = self.layout.join(tensors)
-        return joined if isinstance(factor, float) and factor == 1.0 else joined * factor
+        return _times(self.layout.join(tensors), factor)
 
     def split(self, mean: Any) -> dict[int, Any]:
         """Return the parts of a vector by the variables' identities."""
@@ -371,6 +370,11 @@ class _Bucket:
             return self._compressor.reduce_exactly(x, self.layout, state, transport)
         mean, lost = transport.mean(x)
         return Reduced(mean, lost, state)
+
+
+def _times(x: Any, factor: Any) -> Any:
+    """Return a product; without a pass over all gradients where there is nothing to do."""
+    return x if isinstance(factor, float) and factor == 1.0 else x * factor
 
 
 def _buckets(variables: list[Any], compressor: Compressor | None, accumulates: bool) -> list[_Bucket]:

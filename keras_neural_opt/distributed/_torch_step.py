@@ -24,6 +24,8 @@ class Together:
 
     def __init__(self, model: Any, step: Any, trains: bool, transport: Callable[[], Transport]) -> None:
         self._model, self._step, self._trains, self._transport = model, step, trains, transport
+        self._statistics: list[Any] = []
+        self._found_for: Any = None
 
     def __call__(self, data: Any) -> Any:
         """Return the logs of all workers' data."""
@@ -41,8 +43,10 @@ class Together:
     def _meet(self, before: dict[int, Any]) -> None:
         transport = self._transport()
         metrics = self._model.metrics_variables
-        # Found anew: the step may have built the model, and layers may have been frozen since the last one.
-        both = [*metrics, *(statistics_of(self._model) if self._trains else [])]
+        if self._trains and self._found_for is not self._model.train_function:
+            # After the step, which may have built the model; anew when it is compiled, as layers may be frozen then.
+            self._statistics, self._found_for = statistics_of(self._model), self._model.train_function
+        both = [*metrics, *self._statistics]
         if not both:
             return
         joined = torch.cat([v.value.detach().reshape(-1).to(torch.float32) for v in both])

@@ -353,3 +353,13 @@ def test_first_places_are_found_in_two_ways(true: int) -> None:
     x = keras.ops.convert_to_tensor(chosen)
     for find in (_selection.first_places, _selection._by_rows):
         assert keras.ops.convert_to_numpy(find(x, 40)).tolist() == wanted.tolist()
+
+
+@pytest.mark.parametrize("count", [100, 2_500, 20_000])
+def test_a_sample_finds_nine_tenths_of_what_is_asked_for(count: int) -> None:
+    x = np.random.default_rng(count).standard_normal(1 << 20).astype("float32")
+    places = keras.ops.convert_to_numpy(_selection.sampled(keras.ops.convert_to_tensor(x), count))
+    found = places[places < len(x)]
+    assert 0.88 * count <= len(found) <= count  # the sample itself is drawn
+    assert len(set(found.tolist())) == len(found)
+    assert np.abs(x[found]).min() >= np.sort(np.abs(x))[-len(found)]

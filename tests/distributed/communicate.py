@@ -86,12 +86,16 @@ def measured(compression: kc.Compressor | None) -> dict:
 
 
 def trained(optimizer: kno.distributed.DistributedOptimizer, *callbacks: keras.callbacks.Callback) -> dict:
-    """Train and return what came of it: weights, bytes, and the next random numbers."""
+    """Train and return what came of it: weights, bytes, state, and the next random numbers."""
     model = model_with(optimizer)
     fit(model, 2, *callbacks)
     python, numpy, *_ = random_state()
     drawn = [python, np.asarray(numpy[1]).tolist(), float(keras.random.uniform(()))]
-    return {"weights": weights(model), "bytes": optimizer.bytes_sent, "random": drawn}
+    state: dict[str, np.ndarray] = {}
+    optimizer.save_own_variables(state)
+    state.pop("manifest")  # it has the model's name, of which each has its own
+    kept = {name: np.asarray(value).tolist() for name, value in state.items()}
+    return {"weights": weights(model), "bytes": optimizer.bytes_sent, "state": kept, "random": drawn}
 
 
 def switched_off() -> dict:
